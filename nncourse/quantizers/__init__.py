@@ -1,0 +1,1 @@
+"""Quantizers: from real numbers to a few codes and back."""
