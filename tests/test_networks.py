@@ -1,0 +1,79 @@
+"""The networks: sizes, names of layers, and a registry that refuses confusion."""
+
+import pytest
+import torch
+from torch import nn
+
+from nncourse.zoo import networks
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "parameters"),
+    [
+        ("lenet-300-100", {"fc1": 235_500, "fc2": 30_100, "fc3": 1_010}, 266_610),
+        ("lenet-5", {"conv1": 520, "conv2": 25_050, "fc1": 400_500, "fc2": 5_010}, 431_080),
+    ],
+)
+def test_layers_have_the_published_sizes_and_plain_names(name, layers, parameters):
+    network = networks.build(name)
+    found = {
+        key: networks.num_parameters(layer)
+        for key, layer in network.named_children()
+        if networks.num_parameters(layer)
+    }
+    assert found == layers
+    assert networks.num_parameters(network) == parameters
+
+
+@pytest.mark.parametrize("name", sorted(networks.ARCHITECTURES))
+def test_every_network_reads_its_example_and_gives_ten_outputs(name):
+    example = networks.example_input(name, batch=3)
+    assert networks.build(name)(example).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", sorted(networks.ARCHITECTURES))
+def test_first_weights_follow_the_seed(name):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([value.flatten() for value in networks.build(name).parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_every_layer_of_lenet_5_but_the_first_reads_values_that_are_never_negative():
+    network = networks.build("lenet-5")
+    lowest = {}
+    for key in ("conv2", "fc1", "fc2"):
+        getattr(network, key).register_forward_hook(
+            lambda layer, inputs, output, key=key: lowest.update({key: float(inputs[0].min())})
+        )
+    with torch.no_grad():
+        network(torch.rand(4, 1, 28, 28))
+    assert set(lowest) == {"conv2", "fc1", "fc2"}
+    assert min(lowest.values()) >= 0.0
+
+
+def test_an_unknown_network_lists_the_choices():
+    with pytest.raises(ValueError, match=r"lenet-300-100, lenet-5.*, got 'lenet5'"):
+        networks.build("lenet5")
+
+
+def test_a_later_network_plugs_in_once(monkeypatch):
+    monkeypatch.setattr(networks, "ARCHITECTURES", dict(networks.ARCHITECTURES))
+    one = networks.Architecture(
+        name="one-layer", build=lambda: nn.Linear(4, 2), input_shape=(4,), source="a test"
+    )
+    assert networks.register(one) is one
+    assert networks.build("one-layer")(networks.example_input("one-layer")).shape == (1, 2)
+    with pytest.raises(ValueError, match="'one-layer' is taken"):
+        networks.register(one)
+
+
+def test_an_architecture_is_complete():
+    with pytest.raises(ValueError, match="name and source"):
+        networks.Architecture(name="", build=nn.Identity, input_shape=(1,), source="a test")
+    with pytest.raises(ValueError, match="input_shape"):
+        networks.Architecture(name="x", build=nn.Identity, input_shape=(0, 4), source="a test")
+    with pytest.raises(ValueError, match="batch is at least 1"):
+        networks.example_input("lenet-5", batch=0)
