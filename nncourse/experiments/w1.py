@@ -1,0 +1,102 @@
+"""Claim W1, begun: the six numbers of LeNet-5 on one accelerator model, before and after quantization.
+
+Each number format runs on the machine it needs: the same array, memory and clock, with a datapath
+for that format. No array for INT4 is assumed: four-bit weights travel and are stored as four bits,
+and are computed with on the INT8 array. One image at a time. The stages that later parts add,
+pruning and coding, become rows of the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nncourse import pipeline
+from nncourse.accelerator import EDGE, gemms
+from nncourse.experiments import activations, subject
+from nncourse.experiments.experiment import Experiment, Row
+from nncourse.scorecard import scorecard
+from nncourse.zoo import datasets, networks, training
+
+NETWORK = "lenet-5"
+DATA = "mnist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique:
+    """How the weights are stored, and the format that the array computes in."""
+
+    stage: str
+    name: str
+    stored: int | str
+    datapath: str
+
+
+TECHNIQUES = (
+    Technique(stage="before", name="fp32", stored="fp32", datapath="fp32"),
+    Technique(stage="quantization", name="fp16", stored="fp16", datapath="fp16"),
+    Technique(stage="quantization", name="int8", stored=8, datapath="int8"),
+    Technique(stage="quantization", name="int4", stored=4, datapath="int8"),
+)
+NUM_CALIBRATION_IMAGES = 1000
+
+
+def measure(seed: int, smoke: bool) -> Iterator[Row]:
+    """Rows of one seed, one for each technique.
+
+    seed   of the trained network
+    smoke  the rows before and after INT8 only
+    """
+    calibration = datasets.load(DATA, "train")[:NUM_CALIBRATION_IMAGES]
+    validation = datasets.load(DATA, "validation")
+    test = datasets.load(DATA, "test")
+    model = subject.network(NETWORK, seed=seed)
+    layers = gemms(model, networks.example_input(NETWORK))
+    for technique in TECHNIQUES:
+        if smoke and technique.name not in ("fp32", "int8"):
+            continue
+        data = pipeline.store(subject.tensors(model), bits=technique.stored)
+        machine = EDGE.with_datapath(technique.datapath)
+        card = scorecard(layers, machine, stored_bytes=len(data), bits=technique.stored)
+        candidate = subject.decoded(model, data)
+        if technique.datapath == "fp16":
+            candidate = activations.with_fp16_inputs(candidate)
+        elif technique.datapath == "int8":
+            candidate, _ = activations.with_int8_inputs(
+                candidate, calibration=calibration, validation=validation
+            )
+        yield {
+            "seed": seed,
+            "network": NETWORK,
+            "data": DATA,
+            "machine": f"{machine.name}, {machine.datapath}",
+            "stage": technique.stage,
+            "technique": technique.name,
+            "storage_bytes": card.storage_bytes,
+            "dram_bytes": card.dram_bytes,
+            "energy_pj": card.energy_pj,
+            "operations": card.operations,
+            "inferences_per_s": card.inferences_per_s,
+            "latency_s": card.latency_s,
+            "accuracy": training.accuracy(candidate, test),
+        }
+
+
+EXPERIMENT = Experiment(
+    claim="W1",
+    title="Which technique moves which of the six numbers?",
+    networks=(NETWORK,),
+    data="MNIST test",
+    seeds=1,
+    measure=measure,
+    keys=("seed", "network", "stage", "technique"),
+    # The last digits of a power law depend on the mathematics library of the machine.
+    tolerances={
+        "accuracy": 0.001,
+        "dram_bytes": 1e-3,
+        "energy_pj": 1.0,
+        "inferences_per_s": 1e-6,
+        "latency_s": 1e-12,
+    },
+    inputs=(f"zoo/stored/{NETWORK}.safetensors",),
+)
