@@ -1,0 +1,21 @@
+"""The labs of the course, by the name of their notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nncourse.classroom.checks import quantize_layer
+from nncourse.classroom.lab import Lab
+
+LABS: Mapping[str, Lab] = MappingProxyType({lab.name: lab for lab in (quantize_layer.LAB,)})
+
+
+def lab_of(notebook: str) -> Lab:
+    """The lab whose notebook is called ``notebook``, without .ipynb."""
+    if notebook not in LABS:
+        raise ValueError(
+            f"notebook must be called like a lab of the course ({', '.join(LABS)}), got "
+            f"{notebook!r}. Rename the file."
+        )
+    return LABS[notebook]
