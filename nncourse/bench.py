@@ -1,0 +1,159 @@
+"""Speeds of the course, printed as medians and as ratios between things timed in the same run.
+
+A shared machine drifts, so a peer is timed in turn with ours (A B A B ...) and the ratio is the
+median of the pairs. Nothing here asserts a time; tests never do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+NUM_VALUES = 10_000_000
+REPEATS = 7
+BUDGET_SECONDS = {"book": 60, "solutions": 90}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table; ``ratio`` is ours over the peer's time, below 1 where ours is faster."""
+
+    what: str
+    seconds: float
+    peer: str = ""
+    ratio: float | None = None
+    budget: str = ""
+
+
+def timed(
+    ours: Callable[[], object], peer: Callable[[], object] | None = None
+) -> tuple[float, float | None]:
+    """Median seconds of ``ours`` and, with a peer, the median of the paired ratios ours / peer.
+
+    Both are called once beforehand, so that compiling and first allocations are not counted.
+    """
+    ours()
+    if peer is not None:
+        peer()
+    seconds, ratios = [], []
+    for _ in range(REPEATS):
+        seconds.append(_clock(ours))
+        if peer is not None:
+            ratios.append(seconds[-1] / _clock(peer))
+    return median(seconds), median(ratios) if ratios else None
+
+
+def accelerator_rows() -> Iterator[Row]:
+    """The accelerator model on ResNet-50's ready list of GEMMs."""
+    from nncourse.accelerator import EDGE
+    from nncourse.accelerator.workloads import resnet50
+
+    layers = resnet50()
+    seconds, _ = timed(lambda: EDGE.run(layers))
+    yield Row(
+        what=f"accelerator model, ResNet-50 ({len(layers)} GEMMs)", seconds=seconds, budget="5 ms"
+    )
+
+
+def quantizer_rows() -> Iterator[Row]:
+    """The affine quantizer against torch's operators, one thread, the same float32 values."""
+    import torch
+
+    from nncourse.quantizers.affine import choose_qparams, fake_quantize, pack, quantize
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x = np.random.default_rng(0).normal(size=NUM_VALUES).astype(np.float32)
+    tensor = torch.from_numpy(x)
+    qparams = choose_qparams(x, bits=8)
+    scale = float(qparams.scale)
+
+    def torch_fake() -> object:
+        return torch.fake_quantize_per_tensor_affine(tensor, scale, 0, -127, 127)
+
+    def torch_plain() -> object:
+        return torch.clamp(torch.round(tensor / scale), -127, 127).to(torch.int8)
+
+    millions = f"{NUM_VALUES // 1_000_000} M values"
+    seconds, ratio = timed(lambda: fake_quantize(x, qparams), torch_fake)
+    yield Row(
+        what=f"fake_quantize, {millions}", seconds=seconds, peer="torch.fake_quantize", ratio=ratio
+    )
+    seconds, ratio = timed(lambda: quantize(x, qparams), torch_plain)
+    yield Row(what=f"quantize, {millions}", seconds=seconds, peer="torch expression", ratio=ratio)
+    for bits in (4, 8):
+        narrow = choose_qparams(x, bits=bits, scheme="asymmetric")
+        seconds, ratio = timed(lambda q=narrow, b=bits: pack(quantize(x, q), b), torch_fake)  # type: ignore[misc]
+        yield Row(
+            what=f"quantize and pack to {bits} bits, {millions}",
+            seconds=seconds,
+            peer="torch.fake_quantize",
+            ratio=ratio,
+        )
+    torch.set_num_threads(threads)
+
+
+def notebook_rows(root: Path) -> Iterator[Row]:
+    """Every chapter and every solved lab, executed once from top to bottom."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    for folder, budget_seconds in BUDGET_SECONDS.items():
+        for path in sorted((root / folder).rglob("*.ipynb")):
+            if "_build" in path.parts or ".ipynb_checkpoints" in path.parts:
+                continue
+            notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+            client = NotebookClient(
+                notebook,
+                timeout=600,
+                kernel_name="python3",
+                resources={"metadata": {"path": str(path.parent)}},
+            )
+            yield Row(
+                what=str(path.relative_to(root)),
+                seconds=_clock(client.execute),
+                budget=f"{budget_seconds} s",
+            )
+
+
+def main(*, notebooks: bool = True, root: Path | None = None) -> int:
+    """Print the table row by row; exit status 0.
+
+    notebooks  also execute every chapter and lab (minutes)
+    root       folder that holds book/ and solutions/; the current one by default
+    """
+    sources: list[Callable[[], Iterator[Row]]] = [accelerator_rows, quantizer_rows]
+    if notebooks:
+        sources.append(lambda: notebook_rows(root or Path.cwd()))
+    print(f"{'what':<52}{'median':>12}  {'budget':>8}  ours / peer")
+    for source in sources:
+        for row in source():
+            against = f"{row.ratio:.2f} of {row.peer}" if row.ratio is not None else ""
+            print(
+                f"{row.what:<52}{_readable(row.seconds):>12}  {row.budget:>8}  {against}",
+                flush=True,
+            )
+    return 0
+
+
+def _clock(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _readable(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1e3 * seconds:.2f} ms"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m nncourse.bench", description=__doc__)
+    parser.add_argument("--no-notebooks", dest="notebooks", action="store_false")
+    sys.exit(main(notebooks=parser.parse_args().notebooks))

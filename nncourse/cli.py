@@ -1,0 +1,149 @@
+"""The command ``nncourse``: one subcommand for each thing a person does with the course.
+
+Rooms are imported inside the subcommands, so that ``nncourse --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command line ``nncourse ARGUMENTS``.
+
+    arguments  words after ``nncourse``; taken from the command line when None
+
+    Bad input ends with status 2 and one sentence on standard error, never with a traceback.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (ValueError, OSError) as error:
+        print(f"nncourse {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nncourse", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    data = command("data", _data, "fetch the data sets, hash-checked, into the cache")
+    data.add_argument("action", choices=["fetch"])
+    data.add_argument("names", nargs="+", metavar="NAME", help="mnist, fashion-mnist")
+    data.add_argument("--folder", type=Path, help="read the files from here instead")
+
+    train = command("train", _train, "train a network of the zoo and store its checkpoint")
+    train.add_argument("name", metavar="NETWORK", help="lenet-300-100, lenet-5")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--folder", type=Path, help="where to store it (default: the package)")
+
+    accelerator = command("accelerator", _accelerator, "check the accelerator model")
+    accelerator.add_argument("action", choices=["compare-scalesim"])
+    accelerator.add_argument("file", type=Path, metavar="FILE.csv")
+
+    experiment = command(
+        "experiment", _experiment, "run the experiment of a claim, record its table"
+    )
+    experiment.add_argument("claim", metavar="CLAIM", help="an id such as Q2")
+    experiment.add_argument("--seeds", type=int, metavar="N", help="number of paired seeds")
+    experiment.add_argument("--smoke", action="store_true", help="a small slice, for a try")
+
+    command("claims", _claims, "print every claim with the verdict its recorded table gives")
+
+    release = command("release", _release, "derive the labs from the solutions")
+    release.add_argument("--solutions", type=Path, default=Path("solutions"))
+    release.add_argument("--labs", type=Path, default=Path("labs"))
+
+    check = command("check", _check, "run the public checks of a lab notebook")
+    check.add_argument("notebook", type=Path, metavar="LAB.ipynb")
+
+    grade = command(
+        "grade", _grade, "grade a folder of submissions: SUBMISSIONS/<student>/<lab>.ipynb"
+    )
+    grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS")
+    grade.add_argument("--out", type=Path, default=Path("grades.csv"), metavar="grades.csv")
+    grade.add_argument("--seed", type=int, help="secret seed of an earlier run, to grade it again")
+    grade.add_argument("--jobs", type=int, help="submissions graded at a time (default: the cores)")
+
+    bench = command("bench", _bench, "print speeds as ratios of one run")
+    bench.add_argument(
+        "--no-notebooks", dest="notebooks", action="store_false", help="leave out chapters and labs"
+    )
+    return parser
+
+
+def _data(options: argparse.Namespace) -> int:
+    from nncourse.zoo import datasets
+
+    for name in options.names:
+        print(f"{name}: {datasets.fetch(name, folder=options.folder)}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from nncourse.zoo import checkpoints
+
+    print(checkpoints.train_and_store(options.name, seed=options.seed, folder=options.folder))
+    return 0
+
+
+def _accelerator(options: argparse.Namespace) -> int:
+    from nncourse.accelerator import scalesim
+
+    return scalesim.main(options.file)
+
+
+def _experiment(options: argparse.Namespace) -> int:
+    from nncourse.experiments import experiment
+
+    print(experiment.run(options.claim, seeds=options.seeds, smoke=options.smoke))
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from nncourse import claims
+
+    print(claims.claims().to_string(index=False))
+    return 0
+
+
+def _release(options: argparse.Namespace) -> int:
+    from nncourse.classroom import release
+
+    for path in release.release_all(options.solutions, options.labs):
+        print(path)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from nncourse.classroom import report
+
+    return report.main(options.notebook)
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from nncourse.classroom import grade
+
+    grade.grade(options.submissions, options.out, seed=options.seed, jobs=options.jobs)
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from nncourse import bench
+
+    return bench.main(notebooks=options.notebooks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
