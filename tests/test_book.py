@@ -143,7 +143,7 @@ def test_without_npm_the_engine_takes_that_configuration(tmp_path):
     assert ran.returncode == 0, ran.stderr
     page = (book / "_build" / "html" / "index.html").read_text(encoding="utf-8")
     assert re.search(r'<script[^>]* src="https://[^"]*mathjax', page)
-    assert "thebe-lib" not in page  # the script that the book's own extension keeps out
+    assert "unpkg.com" not in page  # the script that the book's own extension keeps out
 
 
 def test_the_lock_file_pins_by_hash_and_names_no_host():

@@ -19,7 +19,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def silence_thebe(app: Sphinx, config: Config) -> None:
-    """Disconnect every listener of sphinx-thebe."""
+    """Disconnect every listener of sphinx-thebe, and take back the style sheet that one of them would bring."""
+    app.registry.css_files[:] = [
+        (name, attributes)
+        for name, attributes in app.registry.css_files
+        if "sphinx-thebe" not in name
+    ]
     for event, listeners in app.events.listeners.items():
         app.events.listeners[event] = [
             listener
