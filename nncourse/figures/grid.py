@@ -15,6 +15,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from nncourse.quantizers.affine import QParams, fake_quantize
+from nncourse.quantizers.ranges import grid
 
 MAX_VALUES = 65_536  # more are thinned evenly in sorted order, ends included; the page stays small
 SMALLEST = 1e-30  # below this the step of a fine grid would leave float32
@@ -96,19 +97,15 @@ def numbers(
     >>> said["step"], said["levels"], round(said["clipped"], 3), said["bytes"]
     (0.5, 3.0, 0.333, 5.0)
     """
+    qmin, qmax = (
+        (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1) if scheme == "symmetric" else (0, 2**bits - 1)
+    )
     low, high = reach * min(float(x.min()), 0.0), reach * max(float(x.max()), 0.0)
     if scheme == "symmetric":
-        qmax = 2 ** (bits - 1) - 1
-        qmin, zero_point = -qmax, 0
-        scale = np.float32(max(-low, high) / qmax)
-    else:
-        qmin, qmax = 0, 2**bits - 1
-        scale = np.float32((high - low) / qmax)
-        zero_point = int(np.clip(np.rint(-low / float(scale)), qmin, qmax))
-    grid = QParams(
-        scale=np.asarray(scale), zero_point=np.asarray(zero_point, np.int32), qmin=qmin, qmax=qmax
-    )
-    nearest = fake_quantize(x, grid)
+        high = max(-low, high)
+    (scale,), (zero_point,) = grid(np.array([low]), np.array([high]), qmin, qmax)
+    qparams = QParams(scale=scale, zero_point=zero_point, qmin=qmin, qmax=qmax)
+    nearest = fake_quantize(x, qparams)
     wide = x.astype(np.float64)
     error = float(np.square(wide - nearest).mean())
     lowest, highest = (float((code - zero_point) * float(scale)) for code in (qmin, qmax))
