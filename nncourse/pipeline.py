@@ -7,6 +7,7 @@ forget what the other had to write down.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -26,16 +27,22 @@ from nncourse.quantizers.affine import (
     quantize,
     to_unsigned,
 )
+from nncourse.quantizers.codebook import Codebook
 
 Tensor = NDArray[Any]
-Width = int | str
+Width = int | str | QParams | Codebook
 
 FORMAT = "nncourse-tensors-1"
 METADATA = "nncourse"
 RESERVED = "__metadata__"
 FLOAT_WIDTHS = {"fp32": np.float32, "fp16": np.float16}
 # Arrays of a quantized tensor, named "NAME.codes" and so on, and their rows in the ledger.
-PARTS = {"codes": "codes", "scale": "scales", "zero_point": "zero points"}
+PARTS = {
+    "codes": "codes",
+    "scale": "scales",
+    "zero_point": "zero points",
+    "levels": "codebooks",
+}
 MAX_VALUES = 2**31  # of one tensor; a damaged shape must not ask for more
 
 
@@ -52,12 +59,14 @@ def store(
     tensors  floating arrays by name
     bits     width of the tensors of two axes and more: "fp32", "fp16", or a whole number for codes of
              an affine grid; one for all, or one a name (names left out stay fp32). Tensors of one
-             axis (biases) stay fp32 unless they are named
+             axis (biases) stay fp32 unless they are named. Instead of a width, a name may have a grid
+             (QParams, without groups) or a Codebook that is there already, from fine-tuning, say
     scheme, axis, method  of :func:`nncourse.quantizers.affine.choose_qparams`; ``axis`` 0 is one step
              for each output channel, None one for the tensor, as for tensors of one axis
 
     The carrier is the safetensors format: a JSON header, then the arrays. Codes are packed without
-    gaps; steps (and zero points of asymmetric grids) are arrays beside them.
+    gaps; steps (and zero points of asymmetric grids), or the float32 levels of a codebook, are arrays
+    beside them.
 
     >>> weight = np.random.default_rng(0).normal(size=(32, 64)).astype(np.float32)
     >>> len(store({"w": weight}, bits=8)) - len(store({"w": weight}, bits=4))  # 2048 codes of 4 bits
@@ -80,32 +89,24 @@ def store(
             if not np.array_equal(np.isfinite(arrays[name]), np.isfinite(value)):
                 raise ValueError(f"tensors[{name!r}] holds values beyond {width}; store it as fp32")
             continue
-        try:
-            qparams = choose_qparams(value, bits=width, scheme=scheme, axis=kept, method=method)
-        except ValueError as error:
-            raise ValueError(f"tensors[{name!r}], shape {value.shape}: {error}") from None
         if hidden := [f"{name}.{part}" for part in PARTS if f"{name}.{part}" in tensors]:
             raise ValueError(
                 f"tensors[{hidden[0]!r}] has the name of a part of {name!r}; rename it"
             )
-        codes = to_unsigned(quantize(value, qparams), qparams)
-        arrays[f"{name}.codes"] = np.frombuffer(pack(codes, qparams.bits), dtype=np.uint8)
-        arrays[f"{name}.scale"] = qparams.scale
-        if qparams.qmin == 0:
-            arrays[f"{name}.zero_point"] = qparams.zero_point.astype(np.uint16)
-        notes[name] = {
-            "shape": value.shape,
-            "qmin": qparams.qmin,
-            "qmax": qparams.qmax,
-            "axis": qparams.axis,
-        }
+        try:
+            if isinstance(width, int):
+                width = choose_qparams(value, bits=width, scheme=scheme, axis=kept, method=method)
+            parts, notes[name] = _coded(value, width)
+        except ValueError as error:
+            raise ValueError(f"tensors[{name!r}], shape {value.shape}: {error}") from None
+        arrays |= {f"{name}.{part}": array for part, array in parts.items()}
     # One entry only: the order of several is not fixed, and equal networks shall give equal files.
     description = json.dumps({"format": FORMAT, "grids": notes}, separators=(",", ":"))
     return safetensors.numpy.save(arrays, {METADATA: description})
 
 
 def restore(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """The tensors in ``data``, float32, equal to dequantize(quantize(x)) bit for bit.
+    """The tensors in ``data``, float32, equal to dequantize(quantize(x)) or lookup(assign(x)) bit for bit.
 
     data  from :func:`store`
 
@@ -162,13 +163,40 @@ def _width(name: str, value: Tensor, bits: Width | Mapping[str, Width]) -> Width
         width = bits.get(name, "fp32")
     else:
         width = bits if np.ndim(value) > 1 else "fp32"
-    if isinstance(width, str) and width not in FLOAT_WIDTHS:
+    known = width in FLOAT_WIDTHS if isinstance(width, str) else not isinstance(width, bool)
+    if not (known and isinstance(width, int | np.integer | str | QParams | Codebook)):
         raise ValueError(
-            f'bits of {name} is "fp32", "fp16" or a whole number up to 16; got {width!r}'
+            f'bits of {name} is "fp32", "fp16", a whole number up to 16, a QParams or a Codebook; '
+            f"got {width!r}"
         )
     if not np.issubdtype(np.asarray(value).dtype, np.floating):
         raise ValueError(f"tensors[{name!r}] is floating; got {np.asarray(value).dtype}")
-    return width
+    return int(width) if isinstance(width, np.integer) else width
+
+
+def _coded(value: Tensor, grid: QParams | Codebook) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The arrays of a tensor on a grid or a codebook, and the note that tells how to read them."""
+    if isinstance(grid, Codebook):
+        levels = grid.levels.astype(np.float32)
+        codes, bits = grid.assign(value), _index_bits(levels.size)
+        parts = {"levels": levels}
+        note: dict[str, Any] = {"shape": value.shape, "levels": levels.size}
+    else:
+        if grid.group_size is not None:
+            raise ValueError(
+                "a grid with groups has no place in the file; use one for each channel"
+            )
+        codes, bits = to_unsigned(quantize(value, grid), grid), grid.bits
+        parts = {"scale": grid.scale}
+        if grid.qmin == 0:
+            parts["zero_point"] = grid.zero_point.astype(np.uint16)
+        note = {"shape": value.shape, "qmin": grid.qmin, "qmax": grid.qmax, "axis": grid.axis}
+    parts["codes"] = np.frombuffer(pack(codes, bits), dtype=np.uint8)
+    return parts, note
+
+
+def _index_bits(num_levels: int) -> int:
+    return max(1, (num_levels - 1).bit_length())
 
 
 def _opened(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -199,19 +227,24 @@ def _opened(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _dequantized(name: str, note: dict[str, Any], arrays: dict[str, Tensor]) -> NDArray[np.float32]:
+    shape = tuple(int(length) for length in note["shape"])
+    count = math.prod(shape)
+    if min(shape, default=1) < 1 or count > MAX_VALUES:
+        raise CodecError(f"data: the shape {shape} of {name} is not a shape; it is damaged")
+    packed = arrays.pop(f"{name}.codes").tobytes()
+    if "levels" in note:
+        book = Codebook(arrays.pop(f"{name}.levels"))
+        if book.levels.dtype != np.float32 or book.levels.size != note["levels"]:
+            raise CodecError(f"data: the codebook of {name} is damaged")
+        codes = unpack(packed, _index_bits(book.levels.size), count).reshape(shape)
+        return book.lookup(codes)
     scale = arrays.pop(f"{name}.scale")
     qmin, qmax = int(note["qmin"]), int(note["qmax"])
     zero_point = arrays.pop(f"{name}.zero_point") if qmin == 0 else np.zeros(scale.shape)
     qparams = QParams(
         scale=scale, zero_point=zero_point.astype(np.int32), qmin=qmin, qmax=qmax, axis=note["axis"]
     )
-    shape = tuple(int(length) for length in note["shape"])
-    count = 1
-    for length in shape:
-        count *= length
-    if min(shape, default=1) < 1 or count > MAX_VALUES:
-        raise CodecError(f"data: the shape {shape} of {name} is not a shape; it is damaged")
-    codes = unpack(arrays.pop(f"{name}.codes").tobytes(), qparams.bits, count).reshape(shape)
+    codes = unpack(packed, qparams.bits, count).reshape(shape)
     with np.errstate(over="ignore"):
         values = dequantize(from_unsigned(codes, qparams), qparams)
     if not np.isfinite(values).all():

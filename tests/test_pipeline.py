@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from nncourse.bitstream import CodecError
 from nncourse.pipeline import ledger, restore, store
-from nncourse.quantizers.affine import choose_qparams, dequantize, quantize
+from nncourse.quantizers.affine import QParams, choose_qparams, dequantize, quantize
+from nncourse.quantizers.codebook import fit_codebook
 
 
 def network(seed=0):
@@ -145,3 +146,38 @@ def test_a_name_that_hides_another_tensor_is_refused():
         store(tensors, bits=8)
     with pytest.raises(ValueError, match="header"):
         store({"__metadata__": np.ones((2, 3), dtype=np.float32)}, bits="fp32")
+
+
+def test_a_grid_that_is_there_already_is_kept_as_it_is():
+    weight = np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32)
+    grid = QParams(scale=np.float32(0.3), zero_point=np.int32(0), qmin=-3, qmax=3)
+    data = store({"w": weight, "b": weight[0]}, bits={"w": grid})
+    assert np.array_equal(restore(data)["w"], dequantize(quantize(weight, grid), grid))
+    assert np.array_equal(restore(data)["b"], weight[0])
+    assert ledger(data, baseline_bytes=1).entries["codes"] == 8 * 16 * 3 // 8
+
+
+@pytest.mark.parametrize("num_levels", [1, 2, 3, 16, 300])
+def test_a_codebook_comes_back_as_lookup_of_assign_and_its_levels_are_counted(num_levels):
+    weight = np.random.default_rng(1).normal(size=(40, 50)).astype(np.float32)
+    book = fit_codebook(weight, num_levels)
+    data = store({"w": weight}, bits={"w": book})
+    levels = book.levels.astype(np.float32)
+    assert np.array_equal(restore(data)["w"], levels[book.assign(weight)])
+    parts = ledger(data, baseline_bytes=1).entries
+    bits = max(1, int(np.ceil(np.log2(num_levels))))
+    assert parts["codes"] == np.ceil(weight.size * bits / 8)
+    assert parts["codebooks"] == 4 * num_levels
+
+
+def test_a_grid_with_groups_has_no_place_in_the_file():
+    weight = np.ones((4, 8), np.float32)
+    grid = choose_qparams(weight, bits=4, group_size=4)
+    with pytest.raises(ValueError, match="a grid with groups has no place"):
+        store({"w": weight}, bits={"w": grid})
+
+
+def test_a_tensor_with_the_name_of_a_codebooks_part_is_refused():
+    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
+    with pytest.raises(ValueError, match="has the name of a part of 'w'"):
+        store({"w": weight, "w.levels": weight}, bits={"w": fit_codebook(weight, 2)})
