@@ -1,22 +1,35 @@
 """The bench prints every promised row; no test here looks at a real time."""
 
 import nbformat
-import pytest
 
 from nncourse import bench
 
+PROMISED = [
+    "ResNet-50",
+    "of torch.fake_quantize",
+    "codebook of 16 levels, 0.01 M values",
+    "codebook of 16 levels, 0.1 M values",
+    "of sklearn KMeans",
+    "54 layers x 7 widths",
+    "of greedy",
+    "sensitivity scan of LeNet-5, 20 points",
+    "of one evaluation",
+]
 
-@pytest.fixture
-def quick(monkeypatch):
+
+def test_the_table_names_what_was_promised_and_what_it_is_compared_with(monkeypatch, capsys):
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "NUM_VALUES", 100_000)
-
-
-def test_the_table_names_the_model_and_the_quantizer_with_its_peer(quick, capsys):
+    monkeypatch.setattr(bench, "NUM_IMAGES", 20)
     assert bench.main(notebooks=False) == 0
     printed = capsys.readouterr().out
-    assert "ResNet-50" in printed
-    assert "of torch.fake_quantize" in printed
+    assert not [what for what in PROMISED if what not in printed]
+
+
+def test_without_scikit_learn_the_codebook_is_timed_alone(monkeypatch):
+    monkeypatch.setattr(bench, "NUM_VALUES", 10_000)
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    assert [row.ratio for row in bench.codebook_rows()] == [None, None]
 
 
 def test_a_ratio_is_the_median_of_ours_over_the_peer(monkeypatch):
@@ -24,6 +37,12 @@ def test_a_ratio_is_the_median_of_ours_over_the_peer(monkeypatch):
     monkeypatch.setattr(bench, "REPEATS", 3)
     monkeypatch.setattr(bench, "_clock", lambda call: next(clock))
     assert bench.timed(int, float) == (2.0, 1.0)
+
+
+def test_a_peer_that_is_timed_once_is_not_called_beforehand():
+    calls = []
+    bench.timed(lambda: calls.append("ours"), lambda: calls.append("peer"), repeats=1)
+    assert calls == ["ours", "ours", "peer"]
 
 
 def test_notebooks_are_found_and_executed(tmp_path):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from nncourse.quantizers.kmeans import kmeans_levels
 
 Floats = NDArray[np.floating[Any]]
 Codes = NDArray[np.integer[Any]]
@@ -27,9 +28,6 @@ NF4 = np.array(
     ]
 )
 """Levels of NormalFloat-4 for values in [-1, 1]. Source: Dettmers et al., QLoRA, arXiv:2305.14314, appendix E."""
-
-NUM_BINS = 4096  # of the histogram on which k-means finds its starting levels
-MAX_ROUNDS = 300  # of Lloyd's iteration; it stops by itself once no value changes its level
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +87,7 @@ def fit_codebook(x: Floats, num_levels: int, *, method: str = "kmeans") -> Codeb
 
     x           floating, any shape, finite, not empty; float16 is fitted as float32
     num_levels  1 .. 65536; with fewer distinct values (or coinciding levels) there are fewer levels
-    method      "kmeans"    least mean squared error: optimal on a fine histogram, then Lloyd's
-                            iteration on the values themselves
+    method      "kmeans"    least mean squared error, see :func:`nncourse.quantizers.kmeans.kmeans_levels`
                 "quantile"  the medians of ``num_levels`` equally filled intervals
                 "log2"      0 and both signs of consecutive powers of two, the largest being the power
                             nearest to max|x|; an even ``num_levels`` leaves one code unused
@@ -122,16 +119,16 @@ def fit_codebook(x: Floats, num_levels: int, *, method: str = "kmeans") -> Codeb
             f'method "log2" needs 3 levels or more (zero and two signs); got {num_levels}'
         )
     dtype = np.float64 if x.dtype == np.float64 else np.float32
-    values: Floats = np.sort(x, axis=None).astype(dtype, copy=False)
+    values: Floats = x.astype(dtype, copy=False)
     if method == "kmeans":
-        levels = _kmeans(values, int(num_levels))
+        levels: Floats = kmeans_levels(values, int(num_levels))
     elif method == "quantile":
         middles = (np.arange(num_levels) + 0.5) / num_levels
         levels = np.quantile(values.astype(np.float64), middles, method="linear")
     elif method == "log2":
-        levels = _powers_of_two(float(max(-values[0], values[-1])), (num_levels - 1) // 2)
+        levels = _powers_of_two(_largest(values), (num_levels - 1) // 2)
     else:
-        levels = NF4 * float(max(-values[0], values[-1]))
+        levels = NF4 * _largest(values)
     return Codebook(np.unique(levels.astype(dtype)))
 
 
@@ -144,83 +141,13 @@ def _finite(x: Floats) -> Floats:
     return x
 
 
+def _largest(values: Floats) -> float:
+    return max(-float(values.min()), float(values.max()))
+
+
 def _powers_of_two(largest: float, num_exponents: int) -> Floats:
     if largest == 0:
         return np.zeros(1)
     top = np.floor(np.log2(4 * largest / 3))
     powers = np.ldexp(1.0, (top - np.arange(num_exponents)).astype(int))
     return np.concatenate([-powers, [0.0], powers])
-
-
-def _kmeans(values: Floats, num_levels: int) -> Floats:
-    """Levels for sorted ``values``: an optimal partition of a histogram, refined on the values."""
-    distinct = values[np.flatnonzero(np.append(True, values[1:] != values[:-1]))]
-    if distinct.size <= num_levels:
-        return distinct
-    edges = _bin_edges(values, distinct)
-    wide = values.astype(np.float64)
-    center = wide[wide.size // 2]
-    sums = np.concatenate([[0.0], np.cumsum(wide - center)])
-    squares = np.concatenate([[0.0], np.cumsum(np.square(wide - center))])
-    cuts = edges[_optimal_cuts(edges, sums[edges], squares[edges], num_levels)]
-    for _ in range(MAX_ROUNDS):
-        levels = center + np.diff(sums[cuts]) / np.diff(cuts)
-        middles = levels[:-1] + np.diff(levels) / 2
-        moved = np.concatenate([[0], np.searchsorted(wide, middles, side="right"), [values.size]])
-        if np.array_equal(moved, cuts) or (np.diff(moved) == 0).any():
-            break
-        cuts = moved
-    return np.asarray(center + np.diff(sums[cuts]) / np.diff(cuts))
-
-
-def _bin_edges(values: Floats, distinct: Floats) -> NDArray[np.int64]:
-    """Positions in ``values`` where bins begin: every distinct value a bin, or about NUM_BINS of them."""
-    if distinct.size <= NUM_BINS:
-        starts = np.searchsorted(values, distinct, side="left")
-    else:
-        by_value = np.searchsorted(values, np.linspace(values[0], values[-1], NUM_BINS // 2))
-        by_count = np.searchsorted(values, values[:: max(1, values.size // (NUM_BINS // 2))])
-        starts = np.union1d(by_value, by_count)
-    return np.union1d(starts, [0, values.size]).astype(np.int64)
-
-
-@numba.njit(cache=True)
-def _optimal_cuts(
-    counts: NDArray[np.int64], sums: Floats, squares: Floats, num_levels: int
-) -> NDArray[np.int64]:
-    """Bin numbers that cut the bins into ``num_levels`` runs of least squared error.
-
-    counts, sums, squares  running totals at each bin edge, shape (bins + 1,)
-    returns                 shape (num_levels + 1,), from 0 to bins
-
-    Dynamic programming; the best last cut moves right with the end, so each round is solved by
-    divide and conquer. Source: Wang and Song, Ckmeans.1d.dp, The R Journal 3(2), 2011.
-    """
-    bins = counts.size - 1
-    num_levels = min(num_levels, bins)
-    best = np.full(bins + 1, np.inf)
-    best[0] = 0.0
-    cut = np.zeros((num_levels + 1, bins + 1), dtype=np.int64)
-    for level in range(1, num_levels + 1):
-        now = np.full(bins + 1, np.inf)
-        stack = [(level, bins, level - 1, bins - 1)]
-        while len(stack) > 0:
-            first, last, low, high = stack.pop()
-            if first > last:
-                continue
-            end = (first + last) // 2
-            for start in range(low, min(high, end - 1) + 1):
-                count = counts[end] - counts[start]
-                total = sums[end] - sums[start]
-                error = best[start] + squares[end] - squares[start] - total * total / count
-                if error < now[end]:
-                    now[end] = error
-                    cut[level, end] = start
-            stack.append((first, end - 1, low, cut[level, end]))
-            stack.append((end + 1, last, cut[level, end], high))
-        best = now
-    path = np.empty(num_levels + 1, dtype=np.int64)
-    path[num_levels] = bins
-    for level in range(num_levels, 0, -1):
-        path[level - 1] = cut[level, path[level]]
-    return path
