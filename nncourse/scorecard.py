@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ def scorecard(
     *,
     stored_bytes: int | Mapping[str, int],
     bits: Width | Mapping[str, Width],
+    activation_bits: int | Mapping[str, int] | None = None,
     masks: Mapping[str, NDArray[np.bool_]] | None = None,
     batch: int = 1,
 ) -> Scorecard:
@@ -75,6 +77,9 @@ def scorecard(
                   one for all or by layer. The datapath must be at least as wide, and a datapath of
                   floats where the weights are; a narrower weight travels narrow and is widened on its
                   way into the chip
+    activation_bits  width of what a layer reads and hands on, one for all or by layer; when None, the
+                  datapath's. On cells of several widths (``accelerator.with_cell``) time and energy
+                  follow both widths; fixed cells compute all of them at the datapath's
     masks         True = kept, by layer. Dense hardware computes with the zeros: only the operations fall
     batch         inferences at a time, which share each fetch of the weights
 
@@ -95,7 +100,15 @@ def scorecard(
         for layer in layers
     ]
     weight_bytes = _shared_out(layers, widths, stored_bytes)
-    report = accelerator.run([layer.batched(batch) for layer in layers], weight_bytes=weight_bytes)
+    full = DATAPATH_BITS[accelerator.datapath]
+    # Blocks and fractions of bits count in the bytes; the cells see whole bits.
+    computed = [min(full, ceil(width)) or full for width in widths]
+    report = accelerator.run(
+        [layer.batched(batch) for layer in layers],
+        weight_bytes=weight_bytes,
+        weight_bits=computed,
+        activation_bits=_activation_widths(activation_bits, layers),
+    )
     latency_s = float(report.cycles.sum()) / accelerator.clock_hz
     total = sum(stored_bytes.values()) if isinstance(stored_bytes, Mapping) else stored_bytes
     return Scorecard(
@@ -107,6 +120,19 @@ def scorecard(
         latency_s=latency_s,
         report=report,
     )
+
+
+def _activation_widths(
+    bits: int | Mapping[str, int] | None, layers: Sequence[Gemm]
+) -> int | list[int] | None:
+    if not isinstance(bits, Mapping):
+        return bits
+    missing = [layer.name for layer in layers if layer.name not in bits]
+    if missing:
+        raise ValueError(
+            f"activation_bits says nothing about the layer {missing[0]!r}; it names {', '.join(bits)}"
+        )
+    return [bits[layer.name] for layer in layers]
 
 
 def _width(bits: Width | Mapping[str, Width], name: str, accelerator: Accelerator) -> float:
