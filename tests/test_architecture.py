@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "nncourse"
 
 ROWS: dict[str, int] = {
-    **dict.fromkeys(["units", "formats"], 0),
+    **dict.fromkeys(["units", "formats", "meaning"], 0),
     **dict.fromkeys(["bitstream", "entropy", "curvature"], 1),
     **dict.fromkeys(["quantizers", "pruners", "codecs", "accelerator"], 2),
     "zoo": 3,
@@ -19,7 +19,7 @@ ROWS: dict[str, int] = {
     **dict.fromkeys(["figures", "classroom", "bench", "cli"], 6),
 }
 ROOMS_WITHOUT_TORCH = [room for room, row in ROWS.items() if row <= 2]
-TORCH_MODULES = {"quantizers/fine_tuning.py"}  # layers that train: nothing of them works without torch
+TORCH_MODULES = {"quantizers/fine_tuning.py"}  # layers that train, useless without torch
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "misc", "base"}
 

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from nncourse.zoo import networks
+from nncourse.zoo.residual import ResidualBlock
+from nncourse.zoo.separable import SeparableBlock
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,26 @@ def test_an_architecture_is_complete():
         networks.Architecture(name="x", build=nn.Identity, input_shape=(0, 4), source="a test")
     with pytest.raises(ValueError, match="batch is at least 1"):
         networks.example_input("lenet-5", batch=0)
+
+
+@pytest.mark.parametrize(("name", "weight_layers"), [("resnet-8", 10), ("mobilenet-10", 10)])
+def test_the_deeper_networks_have_ten_weight_layers(name, weight_layers):
+    network = networks.build(name)
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == weight_layers
+
+
+def test_a_residual_block_adds_its_shortcut():
+    torch.manual_seed(0)
+    block = ResidualBlock(4, 4, stride=1).eval()
+    x = torch.rand(2, 4, 6, 6)
+    with torch.no_grad():
+        block.conv2.weight.zero_()
+        assert torch.equal(block(x), torch.relu(x))
+
+
+def test_a_separable_block_keeps_the_channels_apart_until_its_second_half():
+    block = SeparableBlock(4, 8, stride=2)
+    assert block.depthwise.groups == 4
+    assert block.depthwise.weight.shape == (4, 1, 3, 3)
+    assert block.pointwise.weight.shape == (8, 4, 1, 1)

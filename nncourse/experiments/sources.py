@@ -1,8 +1,6 @@
-"""The code that a recorded table depends on, and one hash over its meaning.
+"""The code that a recorded table depends on, and one hash over what it does.
 
-A table is stale when a rule that produced it changed, not when a sentence about the rule did. The
-hash is therefore taken over the syntax trees, without what never reaches a number: comments,
-formatting, docstrings and the wording of raised errors.
+A table is stale when a rule that produced it changed, not when a sentence about the rule did.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nncourse
+from nncourse.meaning import meaning
 
 PACKAGE = Path(nncourse.__file__).parent
 
@@ -25,6 +24,7 @@ CARRIERS = frozenset(
         "experiments.experiment",
         "experiments.record",
         "experiments.sources",
+        "meaning",
         "zoo.sources",
     )
 )
@@ -66,16 +66,25 @@ def digests(module: str, *, inputs: Sequence[str] = (), package: Path = PACKAGE)
     package  folder of the outermost package
     returns  hexadecimal digest for each module name and each input
     """
-    found = {
-        name: _sha256(meaning(path.read_text(encoding="utf-8")).encode())
-        for name, path in sources(module, package=package).items()
-    }
+    found = {name: digest(name, package=package) for name in sources(module, package=package)}
     for name in inputs:
         path = package / name
         if not path.is_file():
             raise ValueError(f"inputs names {name!r}, and the package holds no such file")
         found[name] = _sha256(path.read_bytes())
     return found
+
+
+def digest(module: str, *, package: Path = PACKAGE) -> str:
+    """SHA-256 of what one module does, without those it imports: 64 hexadecimal digits.
+
+    module   full name
+    package  folder of the outermost package
+    """
+    path = _file(module, package)
+    if path is None:
+        raise ValueError(f"module {module!r} has no file in the package {package.name!r}")
+    return _sha256(meaning(path.read_text(encoding="utf-8")).encode())
 
 
 def combined(parts: dict[str, str]) -> str:
@@ -85,59 +94,6 @@ def combined(parts: dict[str, str]) -> str:
     True
     """
     return _sha256("\n".join(f"{name} {digest}" for name, digest in sorted(parts.items())).encode())
-
-
-def meaning(text: str) -> str:
-    """What a Python source does, as text: equal for two sources that differ in sentences only.
-
-    text  Python source
-
-    Fields that are empty are not written, since newer Python versions add such fields to the tree
-    and the same source has to give the same text in all of them.
-
-    >>> meaning("x = 1  # one") == meaning("x  =  1") != meaning("x = 2")
-    True
-    >>> meaning("def f():\\n    'First.'\\n    return 1") == meaning("def f(): return 1")
-    True
-    """
-    return _written(_Unworded().visit(ast.parse(text)))
-
-
-class _Unworded(ast.NodeTransformer):
-    """Drops docstrings and the arguments of raised exceptions."""
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        node = super().visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-        return node
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
-            node.exc = node.exc.func
-        return node
-
-
-def _is_text(line: ast.AST) -> bool:
-    return (
-        isinstance(line, ast.Expr)
-        and isinstance(line.value, ast.Constant)
-        and isinstance(line.value.value, str)
-    )
-
-
-def _written(node: object) -> str:
-    if isinstance(node, ast.AST):
-        fields = [
-            f"{name}={_written(value)}"
-            for name, value in ast.iter_fields(node)
-            if value is not None and value != [] and name not in ("ctx", "kind")
-        ]
-        return f"{type(node).__name__}({','.join(fields)})"
-    if isinstance(node, list):
-        return f"[{','.join(map(_written, node))}]"
-    return repr(node)
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -7,14 +7,12 @@ file before their test accuracy is measured, once, after everything is chosen.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import json
 import os
 import platform
 import tempfile
-import textwrap
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -28,16 +26,25 @@ from filelock import FileLock
 from torch import nn
 
 import nncourse
+from nncourse.meaning import meaning
 from nncourse.zoo import datasets, networks, seeding, training
 from nncourse.zoo.training import Recipe
 
 STORED = Path(__file__).parent / "stored"
-DATA = "mnist"
 
 RECIPES: dict[str, Recipe] = {
     "lenet-300-100": Recipe(epochs=15, learning_rate=2e-3, weight_decay=0.01, shift_pixels=1),
     "lenet-5": Recipe(epochs=5, learning_rate=2e-3, weight_decay=0.01, shift_pixels=1),
+    "resnet-8": Recipe(epochs=10, learning_rate=4e-3, weight_decay=0.01, shift_pixels=1),
+    "mobilenet-10": Recipe(epochs=8, learning_rate=4e-3, weight_decay=0.01, shift_pixels=1),
 }
+DATA: dict[str, str] = {
+    "lenet-300-100": "mnist",
+    "lenet-5": "mnist",
+    "resnet-8": "fashion-mnist",
+    "mobilenet-10": "fashion-mnist",
+}
+"""Data set that each network of ``RECIPES`` learns and is measured on."""
 
 
 def train_and_store(name: str, *, seed: int = 0, folder: Path | None = None) -> Path:
@@ -100,8 +107,9 @@ def trained(name: str, *, seed: int) -> nn.Module:
 def _train_into(folder: Path, stem: str, name: str, seed: int) -> Path:
     recipe = _recipe(name)
     folder.mkdir(parents=True, exist_ok=True)
-    train_images = datasets.load(DATA, "train")
-    validation_images = datasets.load(DATA, "validation")
+    data = DATA[name]
+    train_images = datasets.load(data, "train")
+    validation_images = datasets.load(data, "validation")
     seeding.reproducible(seed)
     start = time.perf_counter()
     result = training.train(
@@ -118,13 +126,13 @@ def _train_into(folder: Path, stem: str, name: str, seed: int) -> Path:
         "seed": seed,
         "threads": torch.get_num_threads(),
         "recipe": asdict(recipe),
-        "data": DATA,
-        "data_sha256": dict(datasets.DATA_SETS[DATA].sha256),
+        "data": data,
+        "data_sha256": dict(datasets.DATA_SETS[data].sha256),
         "num_parameters": networks.num_parameters(network),
         "history": [asdict(epoch) for epoch in result.history],
         "best_epoch": result.best_epoch,
         "validation_accuracy": result.validation_accuracy,
-        "test_accuracy": training.accuracy(network, datasets.load(DATA, "test")),
+        "test_accuracy": training.accuracy(network, datasets.load(data, "test")),
         "seconds": round(seconds, 1),
         "versions": {
             "nncourse": nncourse.__version__,
@@ -208,21 +216,16 @@ def _key(name: str, recipe: Recipe) -> str:
         network = networks.build(name)
     own_classes = {type(module) for module in network.modules()}
     code = [
-        _code(inspect.getsource(networks.architecture(name).build)),
-        *sorted(_code(inspect.getsource(c)) for c in own_classes if "nncourse" in c.__module__),
-        _code(inspect.getsource(training)),
-        _code(inspect.getsource(seeding)),
+        meaning(inspect.getsource(networks.architecture(name).build)),
+        *sorted(meaning(inspect.getsource(c)) for c in own_classes if "nncourse" in c.__module__),
+        meaning(inspect.getsource(training)),
+        meaning(inspect.getsource(seeding)),
     ]
-    parts = [repr(recipe), datasets.fingerprint(DATA), repr(network), torch.__version__, *code]
+    parts = [
+        repr(recipe),
+        datasets.fingerprint(DATA[name]),
+        repr(network),
+        torch.__version__,
+        *code,
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _code(source: str) -> str:
-    """``source`` without comments, layout and docstrings."""
-    tree = ast.parse(textwrap.dedent(source))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from nncourse.zoo import residual, separable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -125,5 +127,21 @@ register(
         build=_lenet_5,
         input_shape=(1, 28, 28),
         source="Caffe examples/mnist/lenet.prototxt (20-50-500-10), the LeNet-5 of Han et al., 2015",
+    )
+)
+register(
+    Architecture(
+        name="resnet-8",
+        build=residual.resnet_8,
+        input_shape=(1, 28, 28),
+        source="He et al., Deep residual learning for image recognition, CVPR 2016, section 4.2, n = 1",
+    )
+)
+register(
+    Architecture(
+        name="mobilenet-10",
+        build=separable.mobilenet_10,
+        input_shape=(1, 28, 28),
+        source="after Howard et al., MobileNets, arXiv:1704.04861, with four blocks",
     )
 )
