@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--folder", type=Path, help="read the files from here instead")
 
     train = command("train", _train, "train a network of the zoo and store its checkpoint")
-    train.add_argument("name", metavar="NETWORK", help="lenet-300-100, lenet-5")
+    train.add_argument("name", metavar="NETWORK", help="lenet-300-100, lenet-5, resnet-8, mobilenet-10")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--folder", type=Path, help="where to store it (default: the package)")
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     experiment.add_argument("claim", metavar="CLAIM", help="an id such as Q2")
     experiment.add_argument("--seeds", type=int, metavar="N", help="number of paired seeds")
+    experiment.add_argument("--jobs", type=int, default=1, help="seeds measured at a time")
     experiment.add_argument("--smoke", action="store_true", help="a small slice, for a try")
 
     command("claims", _claims, "print every claim with the verdict its recorded table gives")
@@ -107,7 +108,10 @@ def _accelerator(options: argparse.Namespace) -> int:
 def _experiment(options: argparse.Namespace) -> int:
     from nncourse.experiments import experiment
 
-    print(experiment.run(options.claim, seeds=options.seeds, smoke=options.smoke))
+    path = experiment.run(
+        options.claim, seeds=options.seeds, smoke=options.smoke, jobs=options.jobs
+    )
+    print(path)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -183,3 +185,26 @@ def test_a_slice_measured_now_repeats_the_recorded_rows(claim):
     assert len(measured)
     moved = differences(one, measured, record.results(claim))
     assert moved.empty, f"\n{moved.to_string()}"
+
+
+def test_seeds_measured_side_by_side_give_the_same_rows(tmp_path):
+    (tmp_path / "planted_beside.py").write_text(PLANTED)
+    script = """
+import planted_beside
+from pathlib import Path
+from nncourse.experiments import experiment
+
+if __name__ == "__main__":
+    experiment.sources.digests = lambda name, *, inputs=(): {"planted": "1"}
+    for jobs in (1, 2):
+        folder = Path(f"jobs{jobs}")
+        folder.mkdir()
+        experiment.run(planted_beside.EXPERIMENT, jobs=jobs, results=folder)
+"""
+    (tmp_path / "script.py").write_text(script)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, capture_output=True)
+    one, two = ((tmp_path / f"jobs{jobs}" / "Q9.csv").read_text() for jobs in (1, 2))
+    assert one == two
+    assert len(one.splitlines()) == 7
+    with pytest.raises(ValueError, match="jobs is at least 1, got 0"):
+        run("Q2", jobs=0, results=tmp_path)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import pkgutil
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,7 @@ def run(
     *,
     seeds: int | None = None,
     smoke: bool = False,
+    jobs: int = 1,
     results: Path | None = None,
 ) -> Path:
     """The path of the table that the experiment of ``claim`` recorded.
@@ -107,6 +110,7 @@ def run(
     claim    id, or an experiment that is not in the course
     seeds    number of seeds; the experiment's own when None
     smoke    measure a quick slice of one seed, into ``CLAIM.smoke.csv`` beside the real table
+    jobs     seeds measured at a time, each in a process of its own; the rows are the same
     results  folder of the tables; ``record.results_folder()`` when None
 
     What an interrupted run finished is taken up when code, inputs and form are the same, and
@@ -117,16 +121,18 @@ def run(
     number = usual if seeds is None else seeds
     if number < 1:
         raise ValueError(f"seeds is at least 1, got {number}")
+    if jobs < 1:
+        raise ValueError(f"jobs is at least 1, got {jobs}. Try the number of cores.")
     folder = record.results_folder() if results is None else results
     stem = f"{experiment.claim}.smoke" if smoke else experiment.claim
     digests = experiment.digests
     partial = _Partial(folder / f"{stem}.partial.json", sources.combined(digests))
 
     finished = partial.read()
-    for seed in range(number):
-        if str(seed) not in finished:
-            finished[str(seed)] = _measure(experiment, seed, smoke)
-            partial.write(finished)
+    missing = [seed for seed in range(number) if str(seed) not in finished]
+    for seed, measured in _all_measured(experiment, missing, smoke=smoke, jobs=jobs):
+        finished[str(seed)] = measured
+        partial.write(finished)
     taken = [finished[str(seed)] for seed in range(number)]
     command = " ".join(
         ["nncourse experiment", experiment.claim]
@@ -211,6 +217,24 @@ class _Partial:
     def write(self, finished: Mapping[str, Any]) -> None:
         text = json.dumps({"sources_sha256": self.sources_sha256, "seeds": finished})
         record.write_atomically(self.path, text)
+
+
+def _all_measured(
+    experiment: Experiment, seeds: Sequence[int], *, smoke: bool, jobs: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each seed with what it measured, in the order in which they finish."""
+    if jobs == 1 or len(seeds) < 2:
+        for seed in seeds:
+            yield seed, _measure(experiment, seed, smoke)
+        return
+    # A fresh interpreter for each worker: a forked one would share locks with torch's threads.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(_measure, experiment, seed, smoke): seed for seed in seeds}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _measure(experiment: Experiment, seed: int, smoke: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from nncourse import pipeline
 from nncourse.zoo import checkpoints
 
 Array = npt.NDArray[Any]
+Rounder = Callable[[Array], Array]
 GEMM_LAYERS = (nn.Linear, nn.Conv2d)
 
 
@@ -32,19 +33,42 @@ def network(name: str, *, seed: int) -> nn.Module:
 
 
 def tensors(model: nn.Module) -> dict[str, Array]:
-    """Copies of all parameters and buffers of ``model``, by name."""
-    return {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
+    """Copies of the parameters and buffers of ``model`` that its output depends on, by name.
+
+    The counters of batch normalization, whole numbers that only training reads, are left out.
+    """
+    return {
+        name: value.detach().contiguous().numpy().copy()
+        for name, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
 
 
 def decoded(model: nn.Module, data: bytes) -> nn.Module:
     """A network of the form of ``model`` with the tensors that the stored file ``data`` holds.
 
-    model  gives the form only; never modified
+    model  gives the form, and the counters of batch normalization; never modified
     data   from ``pipeline.store``
     """
-    restored = pipeline.restore(data)
+    return filled(model, pipeline.restore(data))
+
+
+def filled(model: nn.Module, tensors: Mapping[str, Array]) -> nn.Module:
+    """A network of the form of ``model`` with all its ``tensors``, ready for inference.
+
+    model    gives the form, and the counters of batch normalization; never modified
+    tensors  float32, by name; one that is missing or one too many raises ``ValueError``
+    """
     copied = copy.deepcopy(model)
-    copied.load_state_dict({name: torch.from_numpy(value) for name, value in restored.items()})
+    state = copied.state_dict()
+    wanted = {name for name, value in state.items() if value.is_floating_point()}
+    if tensors.keys() != wanted:
+        raise ValueError(
+            f"tensors and model differ in {sorted(tensors.keys() ^ wanted)}: "
+            "is the file of another network?"
+        )
+    state.update({name: torch.from_numpy(value) for name, value in tensors.items()})
+    copied.load_state_dict(state)
     return copied.eval()
 
 
@@ -72,9 +96,7 @@ def layer_inputs(model: nn.Module, x: Array) -> dict[str, Array]:
     return seen
 
 
-def with_rounded_inputs(
-    model: nn.Module, rounders: Mapping[str, Callable[[Array], Array]]
-) -> nn.Module:
+def with_rounded_inputs(model: nn.Module, rounders: Mapping[str, Rounder]) -> nn.Module:
     """A copy of ``model`` whose layers read their inputs through ``rounders``.
 
     model     never modified
@@ -84,7 +106,7 @@ def with_rounded_inputs(
     layers = gemm_layers(copied)
 
     def through(
-        rounder: Callable[[Array], Array],
+        rounder: Rounder,
     ) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], tuple[torch.Tensor, ...]]:
         def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
             return (torch.from_numpy(rounder(inputs[0].numpy())), *inputs[1:])

@@ -191,10 +191,9 @@ def prepare(
 
 
 def weight_grids(model: nn.Module) -> dict[str, QParams | Codebook]:
-    """How the weights of a :func:`prepare`-d network are to be stored, by layer name.
+    """The grid of each layer's weights, by name; of binary weights their codebook of two levels.
 
-    model    prepared, usually trained since
-    returns  the grid of each layer, or, of binary weights, its codebook of two levels
+    model  prepared, usually trained since
     """
     grids: dict[str, QParams | Codebook] = {}
     for name, layer in _layers(model).items():
@@ -224,11 +223,9 @@ def input_grids(model: nn.Module) -> dict[str, QParams]:
 
 
 def plain_tensors(model: nn.Module) -> dict[str, NDArray[np.float32]]:
-    """The tensors that the network had before :func:`prepare`, by name, with the rounded weights.
+    """The tensors of a plain network of the same form, by name, with the rounded weights.
 
     model  prepared, usually trained since; never modified
-
-    They fill a plain network of the same form; the grids of the inputs are not among them.
     """
     tensors = {}
     for name, value in model.state_dict().items():
