@@ -145,7 +145,7 @@ class Accelerator:
         return Report(
             names=tuple(g.name for g in layers),
             macs=macs,
-            compute_cycles=self.array.cycles_of(m, n, fused_k) * groups * widths.cycles,
+            compute_cycles=self.array.cycles_of(m, n, fused_k, beats=widths.beats) * groups,
             dram_cycles=dram_bytes / self.dram_bytes_per_cycle,
             dram_bytes=dram_bytes,
             mac_pj=macs * widths.mac_pj,
@@ -174,7 +174,7 @@ class Accelerator:
                 held_bytes=np.full(number, self.word_bytes),
                 activation_bytes=read / 8,
                 fused=ones,
-                cycles=ones,
+                beats=ones,
                 mac_pj=np.full(number, price_pj),
             )
         cell = self.cell
@@ -187,7 +187,7 @@ class Accelerator:
             held_bytes=np.array([cell.computed_bits(a) for a, _ in pairs]) / 8,
             activation_bytes=read / 8,
             fused=ones * CELL_BITS if cell.is_serial else np.array(products, dtype=np.int64),
-            cycles=computed if cell.is_serial else ones,
+            beats=computed if cell.is_serial else ones,
             mac_pj=np.array([cell.mac_pj(activation_bits=a, weight_bits=w) for a, w in pairs]),
         )
 
@@ -201,7 +201,7 @@ class _Widths:
     held_bytes        of an activation on chip
     activation_bytes  of an activation off chip
     fused             products of one sum that a cell makes in one go
-    cycles            that one go takes
+    beats             cycles that one go takes
     mac_pj            energy of one product and its addition
     """
 
@@ -210,7 +210,7 @@ class _Widths:
     held_bytes: NDArray[np.float64]
     activation_bytes: NDArray[np.float64]
     fused: NDArray[np.int64]
-    cycles: NDArray[np.int64]
+    beats: NDArray[np.int64]
     mac_pj: NDArray[np.float64]
 
 
