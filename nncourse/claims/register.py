@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from nncourse.claims import compression, precision, rankings
+from nncourse.claims import codebooks, compression, narrow, precision, rankings, widths
 from nncourse.claims.verdict import Verdict
 from nncourse.experiments import record
 
@@ -47,6 +47,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "W1": compression.six_gains,
         "Q1": rankings.opposite_rankings,
         "Q2": precision.no_loss_at_half_and_quarter_size,
+        "Q3": narrow.narrow_works_and_hardware_lags,
+        "Q4": codebooks.tables_save_accuracy_and_cost_area,
+        "Q5": widths.variable_width,
     }
 )
 
