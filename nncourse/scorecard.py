@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from nncourse.accelerator import Accelerator, Gemm, Report
 from nncourse.accelerator.energy import DATAPATH_BITS
-from nncourse.formats import FORMATS, BlockFormat, IntegerFormat
+from nncourse.accelerator.widths import Operand, Width, operand
 
-Width = int | str
+NO_WEIGHTS = Operand(stored_bits=0.0, operand_bits=1)
 SIX = ("storage_bytes", "dram_bytes", "energy_pj", "operations", "inferences_per_s", "latency_s")
 MORE_IS_BETTER = ("inferences_per_s",)
 
@@ -63,7 +62,7 @@ def scorecard(
     *,
     stored_bytes: int | Mapping[str, int],
     bits: Width | Mapping[str, Width],
-    activation_bits: int | Mapping[str, int] | None = None,
+    activation_bits: Width | Mapping[str, Width] | None = None,
     masks: Mapping[str, NDArray[np.bool_]] | None = None,
     batch: int = 1,
 ) -> Scorecard:
@@ -76,10 +75,11 @@ def scorecard(
     bits          width of the stored weights: whole bits or a name of ``formats.FORMATS``,
                   one for all or by layer. The datapath must be at least as wide, and a datapath of
                   floats where the weights are; a narrower weight travels narrow and is widened on its
-                  way into the chip
-    activation_bits  width of what a layer reads and hands on, one for all or by layer; when None, the
-                  datapath's. On cells of several widths (``accelerator.with_cell``) time and energy
-                  follow both widths; fixed cells compute all of them at the datapath's
+                  way into the chip, unless the machine's cells gain by it (``accelerator.cells``),
+                  which then compute with the stored codes: those of a uniform grid, no codebook's
+    activation_bits  width of what each layer reads, likewise, by the layer's own name; the width of
+                  the datapath when None. Narrow ones travel narrow; the last outputs have the
+                  datapath's width
     masks         True = kept, by layer. Dense hardware computes with the zeros: only the operations fall
     batch         inferences at a time, which share each fetch of the weights
 
@@ -95,19 +95,15 @@ def scorecard(
     names = [layer.name for layer in layers]
     if len(set(names)) < len(names):
         raise ValueError("layers holds one name twice; give each product a name of its own")
-    widths = [
-        _width(bits, layer.weights_name, accelerator) if layer.has_weights else 0.0
+    weights = [
+        operand(bits, layer.weights_name, accelerator) if layer.has_weights else NO_WEIGHTS
         for layer in layers
     ]
-    weight_bytes = _shared_out(layers, widths, stored_bytes)
-    full = DATAPATH_BITS[accelerator.datapath]
-    # Blocks and fractions of bits count in the bytes; the cells see whole bits.
-    computed = [min(full, ceil(width)) or full for width in widths]
     report = accelerator.run(
         [layer.batched(batch) for layer in layers],
-        weight_bytes=weight_bytes,
-        weight_bits=computed,
-        activation_bits=_activation_widths(activation_bits, layers),
+        weight_bytes=_shared_out(layers, [one.stored_bits for one in weights], stored_bytes),
+        weight_bits=[one.operand_bits for one in weights],
+        activation_bits=_activation_bits(layers, accelerator, activation_bits),
     )
     latency_s = float(report.cycles.sum()) / accelerator.clock_hz
     total = sum(stored_bytes.values()) if isinstance(stored_bytes, Mapping) else stored_bytes
@@ -122,45 +118,20 @@ def scorecard(
     )
 
 
-def _activation_widths(
-    bits: int | Mapping[str, int] | None, layers: Sequence[Gemm]
-) -> int | list[int] | None:
-    if not isinstance(bits, Mapping):
-        return bits
-    missing = [layer.name for layer in layers if layer.name not in bits]
-    if missing:
-        raise ValueError(
-            f"activation_bits says nothing about the layer {missing[0]!r}; it names {', '.join(bits)}"
-        )
-    return [bits[layer.name] for layer in layers]
-
-
-def _width(bits: Width | Mapping[str, Width], name: str, accelerator: Accelerator) -> float:
-    """Bits of one stored weight of the layer ``name``, which fits the datapath of ``accelerator``."""
-    if isinstance(bits, Mapping):
-        if name not in bits:
-            raise ValueError(
-                f"bits says nothing about the layer {name!r}; it names {', '.join(bits)}"
-            )
-        bits = bits[name]
-    datapath = accelerator.datapath
-    if isinstance(bits, str):
-        if bits not in FORMATS:
-            raise ValueError(f"bits is whole bits or one of {', '.join(FORMATS)}; got {bits!r}")
-        stored = FORMATS[bits]
-        width, is_float = float(stored.bits), not isinstance(stored, IntegerFormat)
-        needed = float(stored.element.bits) if isinstance(stored, BlockFormat) else width
-    else:
-        if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not 1 <= bits <= 64:
-            raise ValueError(f"bits of {name!r} is a whole number from 1 to 64; got {bits!r}")
-        width, needed, is_float = float(bits), float(bits), False
-    if needed > DATAPATH_BITS[datapath] or (is_float and datapath.startswith("int")):
-        described = f"{width:g}-bit" if isinstance(bits, int | np.integer) else bits
-        raise ValueError(
-            f"bits: the {described} weights of {name!r} do not fit the datapath {datapath} of "
-            f"{accelerator.name!r}; use accelerator.with_datapath(...)"
-        )
-    return width
+def _activation_bits(
+    layers: Sequence[Gemm],
+    accelerator: Accelerator,
+    bits: Width | Mapping[str, Width] | None,
+) -> list[int]:
+    """Bits of one value that each layer reads."""
+    if bits is None:
+        return [DATAPATH_BITS[accelerator.datapath]] * len(layers)
+    return [
+        operand(
+            bits, layer.name, accelerator, argument="activation_bits", what="activations"
+        ).operand_bits
+        for layer in layers
+    ]
 
 
 def _shared_out(

@@ -1,159 +1,125 @@
-"""Cells of several widths: the published figures, and what an array of them makes of a layer."""
+"""Cells: products a cycle at every pair of widths, and from which width on they pay for their area."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nncourse.accelerator import (
-    EDGE,
+    ACTIVATION_SERIAL,
     FIXED,
     FUSIBLE,
-    SERVER,
+    FUSIBLE_IN_GRID,
     TWO_WIDTH,
+    TWO_WIDTH_IN_GRID,
     WEIGHT_SERIAL,
     Cell,
-    Gemm,
     SystolicArray,
 )
-from nncourse.accelerator.workloads import resnet50
-from nncourse.scorecard import scorecard
+from nncourse.accelerator.synthesis import SYNTHESIS
 
-LARGE = Gemm("large", 4096, 512, 4608, input_words=4096 * 512)
-PARALLEL = (FIXED, TWO_WIDTH, FUSIBLE)
-
-
-def test_the_areas_and_energies_are_those_of_the_synthesis():
-    assert (FIXED.area_um2, FUSIBLE.area_um2) == (687.61, 1733.13)
-    assert FIXED.cycle_pj == pytest.approx(0.298, abs=5e-4)
-    assert FUSIBLE.relative_area == pytest.approx(2.52, abs=5e-3)
+PRICED = [FIXED, TWO_WIDTH, TWO_WIDTH_IN_GRID, FUSIBLE, FUSIBLE_IN_GRID]
+SERIAL = [ACTIVATION_SERIAL, WEIGHT_SERIAL]
+EVERY = [*PRICED, *SERIAL]
+WIDTHS = np.arange(1, 9)
 
 
-@pytest.mark.parametrize(("bits", "gain"), [(8, 1 / 2.52), (4, 1.59), (2, 6.3)])
-def test_the_gain_of_a_fusible_cell_per_area(bits, gain):
-    found = FUSIBLE.gain_per_area(activation_bits=bits, weight_bits=bits)
-    assert found == pytest.approx(gain, rel=0.01)
+def products(cell, activation_bits, weight_bits):
+    return cell.products(activation_bits=activation_bits, weight_bits=weight_bits)
 
 
-def test_a_fusible_cell_breaks_even_at_five_bits_and_a_fixed_one_at_eight():
-    assert FUSIBLE.break_even_bits == pytest.approx(5.04, abs=0.005)
-    assert FIXED.break_even_bits == 8
-    assert FUSIBLE.break_even_bits < TWO_WIDTH.break_even_bits < FIXED.break_even_bits
+def test_products_of_equal_widths_step_where_the_hardware_does():
+    assert products(FIXED, WIDTHS, WIDTHS).tolist() == [1] * 8
+    assert products(TWO_WIDTH, WIDTHS, WIDTHS).tolist() == [4] * 4 + [1] * 4
+    assert products(FUSIBLE, WIDTHS, WIDTHS).tolist() == [16, 16, 4, 4, 1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("activation_bits", range(1, 9))
-@pytest.mark.parametrize("weight_bits", range(1, 9))
-def test_products_follow_the_widths_rounded_up(activation_bits, weight_bits):
-    def up(bits, widths):
-        return min(width for width in widths if width >= bits)
-
-    asked = {"activation_bits": activation_bits, "weight_bits": weight_bits}
-    for cell in PARALLEL:
-        expected = 64 / (up(activation_bits, cell.widths) * up(weight_bits, cell.widths))
-        assert cell.products(**asked) == expected
-        assert cell.mac_pj(**asked) == pytest.approx(cell.cycle_pj / expected)
-    assert WEIGHT_SERIAL.products(**asked) == 8 / weight_bits
+@pytest.mark.parametrize(("a", "w", "expected"), [(8, 2, 4), (2, 8, 4), (4, 8, 2), (3, 2, 8)])
+def test_a_fusible_cell_gains_by_either_operand(a, w, expected):
+    assert products(FUSIBLE, a, w) == expected
 
 
-def test_a_cell_without_a_price_says_so():
-    assert np.isnan(WEIGHT_SERIAL.mac_pj(activation_bits=8, weight_bits=4))
-    with pytest.raises(ValueError, match="area of a serial cell is not known"):
-        WEIGHT_SERIAL.gain_per_area(activation_bits=8, weight_bits=4)
+def test_a_serial_cell_gains_by_its_serial_operand_only_and_by_every_bit():
+    np.testing.assert_allclose(products(ACTIVATION_SERIAL, WIDTHS, 1), 8 / WIDTHS)
+    np.testing.assert_allclose(products(WEIGHT_SERIAL, 1, WIDTHS), 8 / WIDTHS)
 
 
-@pytest.mark.parametrize("cell", [*PARALLEL, WEIGHT_SERIAL])
-@pytest.mark.parametrize("weight_bits", [8, 5, 4, 2, 1])
-def test_a_large_layer_gains_as_many_times_as_its_cells_make_products(cell, weight_bits):
-    asked = {"weight_bits": weight_bits, "activation_bits": 8}
-    whole = EDGE.with_cell(FIXED).run([LARGE], **asked)
-    found = EDGE.with_cell(cell).run([LARGE], **asked)
-    gain = whole.compute_cycles[0] / found.compute_cycles[0]
-    assert gain == pytest.approx(cell.products(**asked), rel=0.01)
-
-
-@pytest.mark.parametrize("dataflow", ["ws", "is"])
-def test_fused_cells_act_as_an_array_of_more_rows_up_to_its_fill(dataflow):
-    # With k along the rows, p products a cell hold p times as much of a sum.
-    machine = EDGE.with_cell(FUSIBLE)
-    machine = type(machine)(
-        **{**machine.__dict__, "array": SystolicArray(16, 16, dataflow)},
-    )
-    found = machine.run([LARGE], weight_bits=4, activation_bits=4).compute_cycles[0]
-    taller = SystolicArray(64, 16, dataflow)
-    folds = taller.cycles(LARGE) - 2 * 48 * -(-LARGE.k // 64) * -(-LARGE.n // 16)
-    if dataflow == "ws":
-        assert found == folds
-    assert found <= taller.cycles(LARGE)
-
-
-def test_fixed_cells_gain_traffic_from_narrow_weights_but_not_one_cycle():
-    layers = resnet50()
-    for machine in (EDGE, SERVER, EDGE.with_cell(FIXED)):
-        wide = machine.run(layers, weight_bits=8)
-        narrow = machine.run(layers, weight_bits=2)
-        assert np.array_equal(wide.compute_cycles, narrow.compute_cycles)
-        assert np.array_equal(wide.mac_pj, narrow.mac_pj)
-        assert narrow.dram_bytes.sum() < wide.dram_bytes.sum()
-
-
-def test_a_width_for_each_layer_is_that_width_layer_by_layer():
-    layers = resnet50()[:6]
-    widths = [8, 7, 4, 3, 2, 1]
-    machine = EDGE.with_cell(FUSIBLE)
-    together = machine.run(layers, weight_bits=widths, activation_bits=widths[::-1])
-    for index, layer in enumerate(layers):
-        alone = machine.run([layer], weight_bits=widths[index], activation_bits=widths[::-1][index])
-        for column in ("compute_cycles", "dram_bytes", "mac_pj", "sram_pj"):
-            assert getattr(together, column)[index] == getattr(alone, column)[0]
-
-
-def test_equal_area_means_at_most_the_area_and_nearly_all_of_it():
-    for cell in (TWO_WIDTH, FUSIBLE):
-        for machine in (EDGE, SERVER):
-            equal = machine.with_cell(cell, equal_area=True)
-            share = equal.array.cells * cell.relative_area / machine.array.cells
-            assert 0.9 < share <= 1
-    assert EDGE.with_cell(FIXED, equal_area=True).array == EDGE.array
-
-
-def test_the_scorecard_takes_widths_of_weights_and_activations_by_layer():
-    layers = [
-        Gemm("first", 64, 64, 576, input_words=576 * 8),
-        Gemm("second", 64, 64, 576, input_words=576 * 8),
-    ]
-    machine = EDGE.with_cell(FUSIBLE)
-    size = sum(layer.weight_words for layer in layers)
-    plain = scorecard(layers, machine, stored_bytes=size, bits=8)
-    narrow = scorecard(
-        layers,
-        machine,
-        stored_bytes=size,
-        bits={"first": 8, "second": 2},
-        activation_bits={"first": 8, "second": 2},
-    )
-    gain = plain.report.compute_cycles / narrow.report.compute_cycles
-    assert gain[0] == 1
-    assert gain[1] > 8
-    assert narrow.energy_pj < plain.energy_pj
+@pytest.mark.parametrize("cell", EVERY)
+def test_every_cell_starts_one_product_of_8_by_8_bits(cell):
+    assert products(cell, 8, 8) == 1
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("cell", "bits"),
+    [(FIXED, 8.0), (TWO_WIDTH, 6.47), (FUSIBLE, 5.04), (TWO_WIDTH_IN_GRID, 5.88)],
+)
+def test_break_even_is_where_the_products_pay_for_the_area(cell, bits):
+    assert cell.break_even_bits == pytest.approx(bits, abs=0.005)
+    assert (8 / cell.break_even_bits) ** 2 / cell.area_ratio == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "gains"), [(FUSIBLE, (0.40, 1.59, 6.35)), (FUSIBLE_IN_GRID, (0.29, 1.18, 4.71))]
+)
+def test_a_fusible_cell_loses_at_8_bits_and_gains_from_4_bits_down(cell, gains):
+    found = cell.gain_per_area(activation_bits=[8, 4, 2], weight_bits=[8, 4, 2])
+    assert found == pytest.approx(gains, abs=0.005)
+    five = cell.gain_per_area(activation_bits=5, weight_bits=5)
+    assert five == found[0]  # five bits are computed as eight
+
+
+def test_narrow_weights_alone_pay_later_than_narrow_weights_and_activations():
+    alone = FUSIBLE.gain_per_area(activation_bits=8, weight_bits=[4, 2])
+    assert alone[0] < 1 < alone[1]
+
+
+def test_energy_of_a_multiply_accumulate_is_that_of_a_cycle_shared_by_its_products():
+    energy = FUSIBLE.mac_pj(activation_bits=[8, 4, 2], weight_bits=[8, 4, 2])
+    assert energy[0] == pytest.approx(SYNTHESIS["8 to 2"].cell_pj)
+    assert (energy * [1, 4, 16]).tolist() == pytest.approx([energy[0]] * 3)
+    assert FIXED.mac_pj(activation_bits=2, weight_bits=2) == SYNTHESIS["fixed 8"].cell_pj
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from(PRICED))
+def test_an_array_of_equal_area_fits_and_fills_most_of_it(rows, cols, cell):
+    array = SystolicArray(rows, cols, "os")
+    if array.cells < cell.area_ratio:
+        with pytest.raises(ValueError, match="no room"):
+            cell.array_in_area_of(array)
+        return
+    fitted = cell.array_in_area_of(array)
+    assert fitted.dataflow == "os"
+    budget = array.cells / cell.area_ratio
+    assert budget - fitted.rows - 1 < fitted.cells <= budget
+
+
+@pytest.mark.parametrize("cell", SERIAL)
+def test_what_has_no_price_says_so(cell):
+    for priced in (
+        lambda: cell.break_even_bits,
+        lambda: cell.mac_pj(activation_bits=8, weight_bits=8),
+        lambda: cell.gain_per_area(activation_bits=8, weight_bits=8),
+        lambda: cell.array_in_area_of(SystolicArray(16, 16)),
+    ):
+        with pytest.raises(ValueError, match="no price"):
+            priced()
+    assert cell.mark == "not priced"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
     [
-        (lambda: EDGE.run([LARGE], weight_bits=9), "weight_bits lies in 1 .. 8"),
-        (lambda: EDGE.run([LARGE], activation_bits=0), "activation_bits lies in 1 .. 8"),
-        (lambda: EDGE.run([LARGE], weight_bits=[8, 8]), "one for each of 1 layers"),
-        (lambda: EDGE.run([LARGE], weight_bits=4.5), "one whole number"),
-        (lambda: EDGE.with_cell(FUSIBLE).with_datapath("fp32"), "cell is for a datapath of int8"),
-        (lambda: FUSIBLE.products(activation_bits=9, weight_bits=4), "in 1 .. 8; got 9"),
-        (lambda: Cell(name="x", widths=(4, 2)), "widths ascend"),
-        (lambda: Cell(name="x", widths=(2, 4)), "end with it"),
-        (lambda: Cell(name="x", widths=(8,), area_um2=1.0), "both known or both None"),
-        (lambda: EDGE.with_cell(WEIGHT_SERIAL, equal_area=True), "not known"),
-        (
-            lambda: scorecard([LARGE], EDGE, stored_bytes=9, bits=8, activation_bits={"x": 8}),
-            "says nothing about the layer 'large'",
-        ),
+        (lambda: products(FUSIBLE, 9, 8), "activation_bits of a fusible cell"),
+        (lambda: products(FUSIBLE, 8, 0), "weight_bits of a fusible cell"),
+        (lambda: products(FUSIBLE, 8, 2.5), "whole numbers"),
+        (lambda: Cell(name="c", weight_widths=(4, 2, 8), source="s"), "ascend to 8"),
+        (lambda: Cell(name="c", weight_widths=(2, 4), source="s"), "ascend to 8"),
+        (lambda: Cell(name="c", weight_widths=(3, 8), source="s"), "divide 8"),
+        (lambda: Cell(name="c", weight_widths=(0, 8), source="s"), "at least 1"),
+        (lambda: Cell(name="c", area_ratio=0.0, source="s"), "area_ratio is above 0"),
+        (lambda: Cell(name="c", mark="guess", source="s"), "mark is one of"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(call, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_input_is_named(call, said):
+    with pytest.raises(ValueError, match=said):
         call()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncourse.accelerator import EDGE, Gemm
+from nncourse.accelerator import EDGE, FUSIBLE, WEIGHT_SERIAL, Gemm
 from nncourse.scorecard import SIX, scorecard
 
 LAYERS = [Gemm("conv", 576, 20, 25, input_words=784), Gemm("fc", 1, 500, 800, input_words=800)]
@@ -92,6 +92,38 @@ def test_other_names_count_as_storage_only():
     assert with_header.dram_bytes == pytest.approx(card().dram_bytes)
 
 
+def test_two_bit_weights_on_a_fixed_array_shrink_storage_and_traffic_and_no_cycle():
+    wide, narrow = card(), card(stored_bytes=BYTES // 4, bits=2)
+    gain = wide.compare(narrow).gain
+    assert gain["storage_bytes"] == pytest.approx(4, rel=1e-3)
+    assert gain["dram_bytes"] > 3
+    np.testing.assert_array_equal(narrow.report.compute_cycles, wide.report.compute_cycles)
+
+
+def test_narrow_activations_save_traffic_by_layer():
+    wide, narrow = card(), card(activation_bits={"conv": 8, "fc": 4})
+    # What conv writes and fc reads takes half; the image and the last outputs stay.
+    assert wide.dram_bytes - narrow.dram_bytes == (576 * 20 + 800) / 2
+    assert card(activation_bits=8).six().equals(wide.six())
+    assert card(activation_bits="int4").six().equals(card(activation_bits=4).six())
+
+
+def test_cells_that_part_save_cycles_in_the_layers_that_are_narrow():
+    machine = EDGE.with_cell(FUSIBLE)
+    wide = card(accelerator=machine).report.compute_cycles
+    narrow = card(accelerator=machine, bits={"conv": 8, "fc": 2}).report.compute_cycles
+    assert narrow[0] == wide[0]
+    assert narrow[1] == pytest.approx(wide[1] / 4, rel=0.05)
+    both = card(accelerator=machine, bits=2, activation_bits={"conv": 8, "fc": 2})
+    assert both.report.compute_cycles[1] < narrow[1]
+
+
+def test_a_cell_without_a_price_has_cycles_and_no_energy():
+    serial = card(accelerator=EDGE.with_cell(WEIGHT_SERIAL), bits=3)
+    assert serial.report.compute_cycles.sum() < card().report.compute_cycles.sum() / 2
+    assert np.isnan(serial.energy_pj)
+
+
 @pytest.mark.parametrize("name", ["fp8_e4m3", "mxfp8", "fp6_e3m2", "nvfp4", "int4", "ternary"])
 def test_every_format_that_a_float_datapath_can_widen_is_accepted(name):
     machine = EDGE.with_datapath("fp8_e4m3")
@@ -106,6 +138,13 @@ def test_every_format_that_a_float_datapath_can_widen_is_accepted(name):
         ({"bits": 16}, r"16-bit weights of 'conv' do not fit"),
         ({"stored_bytes": {"conv": 1, "fc": 1, "header": -1}}, "whole numbers"),
         ({"bits": 0}, "whole number from 1 to 64"),
+        ({"activation_bits": 0}, "activation_bits of 'conv' is a whole number"),
+        ({"activation_bits": 16}, "activation_bits: the 16-bit activations of 'conv' do not fit"),
+        ({"activation_bits": {"conv": 8}}, "activation_bits says nothing about the layer 'fc'"),
+        (
+            {"accelerator": EDGE.with_cell(FUSIBLE), "bits": 16},
+            "fusible cell takes integers of up to 8",
+        ),
         ({"bits": "int99"}, "whole bits or one of"),
         ({"bits": {"conv": 8}}, "nothing about the layer 'fc'"),
         ({"stored_bytes": 0}, "length of the stored network"),

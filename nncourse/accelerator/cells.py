@@ -1,149 +1,233 @@
-"""Cells whose width can change: what they multiply in a cycle, and what that costs in area and energy.
+"""Cells that gain time from narrower operands: how many products one starts in a cycle, at what price.
 
-Every cell here takes operands of up to eight bits. A fixed one computes all of them as eight. One of
-parallel parts splits into smaller multipliers that work side by side on one sum. A serial one takes a
-weight bit by bit: eight lanes, each one product in as many cycles as the weight has bits.
+A fixed cell multiplies two 8-bit numbers a cycle, however small they are. Three other kinds do not:
 
-Source of areas and energies: H. Sharma et al., Bit Fusion, ISCA 2018; synthesis in 45 nm at 500 MHz, one
-multiply-accumulate unit with its registers, as published in the repository hsharma35/bitfusion at commit
-04ec1c87, results/systolic_array_synth.csv, rows N = M = 1.
+- a *fusible* cell is made of small multipliers that join for wide operands and part for narrow ones,
+  in powers of two: 16 products of 2 x 2 bits in a cycle, or one of 8 x 8 (Bit Fusion);
+- a *two-width* cell parts once only: operands of 8 or 4 bits;
+- a *serial* cell takes one operand bit by bit, so time follows the width of that operand exactly.
+  Stripes does so with the activations and UNPU with the weights. Here a serial cell has as many
+  one-bit lanes as make it keep pace with the fixed one at 8 bits; their area is not priced.
+
+What the freedom costs is known for the fusible cell from the synthesis behind the paper, 45 nm at
+500 MHz, and depends on the surroundings. Alone, such a cell takes 2.5 times the area of a fixed one; in
+a grid of 4 x 4, where the fixed ones get by with less for each cell, 3.4 times. Both are here.
+
+Sources: Sharma et al., Bit Fusion, ISCA 2018, with the synthesis results of the authors' repository
+hsharma35/bitfusion (see ``synthesis``). Judd et al., Stripes, MICRO 2016. Lee
+et al., UNPU, IEEE Journal of Solid-State Circuits 54(1), 2019.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import nan, sqrt
+from dataclasses import dataclass, field
+from math import floor, sqrt
 
-CELL_BITS = 8
-CLOCK_HZ = 500e6
-# Square micrometers and nanowatts of switching, from the table named above.
-FIXED_8_UM2, FIXED_8_NW = 687.61, 148_845.0
-FIXED_4_UM2, FIXED_4_NW = 282.24, 60_101.7
-FUSIBLE_4_UM2, FUSIBLE_4_NW = 431.47, 78_470.1  # splits down to 2 bits
-FUSIBLE_8_UM2, FUSIBLE_8_NW = 1733.13, 279_960.0  # splits down to 2 bits
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncourse.accelerator.synthesis import GRID_SYNTHESIS, SOURCE, SYNTHESIS, Synthesis
+from nncourse.accelerator.systolic import SystolicArray
+
+FIXED_BITS = 8
+MARKS = ("table", "law", "not priced")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One kind of multiply-accumulate cell.
+    """A multiply-accumulate cell, by the widths that it can be set to.
 
-    name       for tables
-    widths     operand widths it computes, ascending, the last is 8; a width in between is rounded up
-    is_serial  whether the weight comes bit by bit; the other operand then always takes eight bits
-    area_um2   of one cell; None where no published figure is comparable
-    cycle_pj   energy of one cycle at work; None likewise
-    mark       "table" where synthesis gave both figures, "law" where they are derived, "unpriced"
+    activation_widths, weight_widths  bits, ascending, up to 8; an operand takes the next wider one
+    is_serial     True: lanes work off an operand bit by bit, and time follows its width. False: the
+                  products that a cell starts in a cycle belong to one sum, so it takes up as many
+                  places of the inner dimension k
+    area_ratio    area over that of the fixed 8-bit cell of the same synthesis; None: not priced
+    energy_ratio  likewise the energy of a cycle, taken to be the same at every setting
+    mark          "table" (of a synthesis), "law" (scaled from one) or "not priced"
+
+    >>> int(FUSIBLE.products(activation_bits=2, weight_bits=2))
+    16
     """
 
     name: str
-    widths: tuple[int, ...]
-    is_serial: bool = False
-    area_um2: float | None = None
-    cycle_pj: float | None = None
-    mark: str = "unpriced"
+    activation_widths: tuple[int, ...] = field(default=(FIXED_BITS,), repr=False)
+    weight_widths: tuple[int, ...] = field(default=(FIXED_BITS,), repr=False)
+    is_serial: bool = field(default=False, repr=False)
+    area_ratio: float | None = field(default=None, repr=False)
+    energy_ratio: float | None = field(default=None, repr=False)
+    mark: str = field(default="not priced", repr=False)
+    source: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.widths or list(self.widths) != sorted(set(self.widths)):
-            raise ValueError(f"widths ascend, each once; got {self.widths}")
-        if self.widths[0] < 1 or self.widths[-1] != CELL_BITS:
-            raise ValueError(f"widths lie in 1 .. {CELL_BITS} and end with it; got {self.widths}")
-        if (self.area_um2 is None) != (self.cycle_pj is None):
-            raise ValueError("area_um2 and cycle_pj are both known or both None")
+        for name in ("activation_widths", "weight_widths"):
+            widths = getattr(self, name)
+            if not widths or list(widths) != sorted(set(widths)) or widths[-1] != FIXED_BITS:
+                raise ValueError(f"{name} ascend to {FIXED_BITS} bits; got {widths}")
+            if widths[0] < 1:
+                raise ValueError(f"{name} are at least 1 bit; got {widths}")
+            if not self.is_serial and any(FIXED_BITS % width for width in widths):
+                raise ValueError(f"{name} divide {FIXED_BITS} in a cell that parts; got {widths}")
+        for name in ("area_ratio", "energy_ratio"):
+            ratio = getattr(self, name)
+            if ratio is not None and not ratio > 0:
+                raise ValueError(f"{name} is above 0, or None where it is not priced; got {ratio}")
+        if self.mark not in MARKS:
+            raise ValueError(f"mark is one of {', '.join(MARKS)}; got {self.mark!r}")
 
-    def computed_bits(self, bits: int) -> int:
-        """The width at which an operand of ``bits`` is computed: the next one the cell has.
+    def activation_width(self, bits: ArrayLike) -> NDArray[np.int64]:
+        """The width that activations of ``bits`` take in the cell, same shape."""
+        return _rounded_up("activation_bits", bits, self.activation_widths, self.name)
 
-        >>> FUSIBLE.computed_bits(5), FIXED.computed_bits(2)
-        (8, 8)
+    def weight_width(self, bits: ArrayLike) -> NDArray[np.int64]:
+        """The width that weights of ``bits`` take in the cell, same shape."""
+        return _rounded_up("weight_bits", bits, self.weight_widths, self.name)
+
+    def products(
+        self, *, activation_bits: ArrayLike, weight_bits: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Products in one cycle: (8/a)(8/w), each width rounded up to one that the cell has.
+
+        activation_bits, weight_bits  1 .. 8, one or an array of layers
         """
-        if isinstance(bits, bool) or not 1 <= bits <= CELL_BITS:
-            raise ValueError(f"bits of an operand is in 1 .. {CELL_BITS}; got {bits!r}")
-        return next(width for width in self.widths if width >= bits)
-
-    def products(self, *, activation_bits: int, weight_bits: int) -> float:
-        """Products that one cell finishes in a cycle, on average.
-
-        >>> FUSIBLE.products(activation_bits=4, weight_bits=2)
-        8.0
-        >>> WEIGHT_SERIAL.products(activation_bits=8, weight_bits=5)
-        1.6
-        """
-        if self.is_serial:
-            self.computed_bits(activation_bits)
-            return CELL_BITS / self.computed_bits(weight_bits)
-        parts = CELL_BITS // self.computed_bits(activation_bits)
-        return float(parts * (CELL_BITS // self.computed_bits(weight_bits)))
-
-    def mac_pj(self, *, activation_bits: int, weight_bits: int) -> float:
-        """Energy of one product and its addition; NaN for a cell without a price."""
-        if self.cycle_pj is None:
-            return nan
-        return self.cycle_pj / self.products(
-            activation_bits=activation_bits, weight_bits=weight_bits
+        activations, weights = (
+            self.activation_width(activation_bits),
+            self.weight_width(weight_bits),
         )
+        return (FIXED_BITS / activations) * (FIXED_BITS / weights)
 
-    def gain_per_area(self, *, activation_bits: int, weight_bits: int) -> float:
-        """Products a cycle and area, as a multiple of the fixed cell's.
+    def gain_per_area(
+        self, *, activation_bits: ArrayLike, weight_bits: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Products in one cycle over those of fixed 8-bit cells on the same area; below 1: a loss.
 
-        >>> round(FUSIBLE.gain_per_area(activation_bits=4, weight_bits=4), 2)
-        1.59
+        >>> FUSIBLE.gain_per_area(activation_bits=[8, 4, 2], weight_bits=[8, 4, 2]).round(2).tolist()
+        [0.4, 1.59, 6.35]
         """
         products = self.products(activation_bits=activation_bits, weight_bits=weight_bits)
-        return products / self.relative_area
+        return products / self._priced("area_ratio")
 
-    @property
-    def relative_area(self) -> float:
-        """Area as a multiple of the fixed cell's; ValueError for a cell without a price."""
-        if self.area_um2 is None:
-            raise ValueError(f"the area of a {self.name} cell is not known: compare cycles instead")
-        return self.area_um2 / FIXED_8_UM2
+    def mac_pj(self, *, activation_bits: ArrayLike, weight_bits: ArrayLike) -> NDArray[np.float64]:
+        """Dynamic energy of one multiply-accumulate: the energy ratio times the synthesized fixed cell's."""
+        products = self.products(activation_bits=activation_bits, weight_bits=weight_bits)
+        return SYNTHESIS["fixed 8"].cell_pj * self._priced("energy_ratio") / products
 
     @property
     def break_even_bits(self) -> float:
-        """The width of both operands at which a cell that took any width would pay for its area.
+        """Width of both operands at which the cell gains nothing on its area, were every width to be had.
+
+        ``8 / sqrt(area_ratio)``. A cell that rounds widths up breaks even where the rounded width does.
 
         >>> round(FUSIBLE.break_even_bits, 2)
         5.04
         """
-        return CELL_BITS / sqrt(self.relative_area)
+        return FIXED_BITS / sqrt(self._priced("area_ratio"))
+
+    def array_in_area_of(self, array: SystolicArray) -> SystolicArray:
+        """A grid of these cells on the area that ``array`` takes with fixed ones: as square as that was.
+
+        >>> FUSIBLE.array_in_area_of(SystolicArray(16, 16))
+        SystolicArray(rows=10, cols=10, dataflow='ws')
+        """
+        ratio = self._priced("area_ratio")
+        cells = floor(array.cells / ratio)
+        if cells < 1:
+            raise ValueError(
+                f"array: {array.cells} fixed cells leave no room for a {self.name} one of "
+                f"{ratio:.2f} times the area; take a larger array"
+            )
+        rows = min(cells, max(1, floor(array.rows / sqrt(ratio))))
+        return SystolicArray(rows, cells // rows, array.dataflow)
+
+    def _priced(self, name: str) -> float:
+        ratio: float | None = getattr(self, name)
+        if ratio is None:
+            raise ValueError(
+                f"the {self.name} cell has no price here; compare its cycles at an equal number of lanes"
+            )
+        return ratio
 
 
-def _cycle_pj(nanowatts: float) -> float:
-    return nanowatts * 1e-9 / CLOCK_HZ * 1e12
+def _rounded_up(
+    name: str, bits: ArrayLike, widths: tuple[int, ...], cell: str
+) -> NDArray[np.int64]:
+    asked = np.asarray(bits)
+    if asked.dtype.kind not in "iu" or (asked < 1).any() or (asked > widths[-1]).any():
+        raise ValueError(
+            f"{name} of a {cell} cell are whole numbers from 1 to {widths[-1]}; got {bits!r}"
+        )
+    return np.array(widths, dtype=np.int64)[np.searchsorted(widths, asked)]
 
 
-FIXED = Cell(
-    name="fixed",
-    widths=(8,),
-    area_um2=FIXED_8_UM2,
-    cycle_pj=_cycle_pj(FIXED_8_NW),
-    mark="table",
+def _parting(
+    name: str,
+    widths: tuple[int, ...],
+    *,
+    split: Synthesis,
+    whole: Synthesis,
+    mark: str = "table",
+    source: str = SOURCE,
+) -> Cell:
+    """A cell that costs ``split`` over ``whole`` times the fixed one."""
+    return Cell(
+        name=name,
+        activation_widths=widths,
+        weight_widths=widths,
+        area_ratio=split.cell_um2 / whole.cell_um2,
+        energy_ratio=split.cell_pj / whole.cell_pj,
+        mark=mark,
+        source=source,
+    )
+
+
+_ONE_PARTING = f"{SOURCE}; one parting costs what it does from 4 to 2 bits"
+
+FIXED = Cell(name="fixed", area_ratio=1.0, energy_ratio=1.0, mark="table", source=SOURCE)
+"""One product a cycle, whatever the widths."""
+
+FUSIBLE = _parting("fusible", (2, 4, 8), split=SYNTHESIS["8 to 2"], whole=SYNTHESIS["fixed 8"])
+"""Bit Fusion's cell for 8, 4 and 2 bits, priced alone."""
+
+FUSIBLE_IN_GRID = _parting(
+    "fusible, in a grid", (2, 4, 8), split=GRID_SYNTHESIS["8 to 2"], whole=GRID_SYNTHESIS["fixed 8"]
 )
-"""Eight by eight bits, whatever comes."""
+"""The same cell, priced in a grid of 4 x 4."""
 
-# One split costs a 4-bit cell this much more area and power than a fixed one; taken as the price of
-# the one split from eight bits to four, for which no synthesis is published.
-TWO_WIDTH = Cell(
-    name="two widths",
-    widths=(4, 8),
-    area_um2=FIXED_8_UM2 * FUSIBLE_4_UM2 / FIXED_4_UM2,
-    cycle_pj=_cycle_pj(FIXED_8_NW * FUSIBLE_4_NW / FIXED_4_NW),
+TWO_WIDTH = _parting(
+    "two-width",
+    (4, 8),
+    split=SYNTHESIS["4 to 2"],
+    whole=SYNTHESIS["fixed 4"],
     mark="law",
+    source=_ONE_PARTING,
 )
-"""Splits once: eight or four bits, either operand."""
+"""A cell that parts once: 8 or 4 bits. No synthesis of one was found, so its ratios are those of the cell
+that parts once from 4 to 2 bits. Each parting costs much the same in area, 1.53, 1.59 and 1.50 times for
+one, two and three of them (the roots of the ratios from 4, 8 and 16 to 2 bits)."""
 
-FUSIBLE = Cell(
-    name="fusible",
-    widths=(2, 4, 8),
-    area_um2=FUSIBLE_8_UM2,
-    cycle_pj=_cycle_pj(FUSIBLE_8_NW),
-    mark="table",
+TWO_WIDTH_IN_GRID = _parting(
+    "two-width, in a grid",
+    (4, 8),
+    split=GRID_SYNTHESIS["4 to 2"],
+    whole=GRID_SYNTHESIS["fixed 4"],
+    mark="law",
+    source=_ONE_PARTING,
 )
-"""Splits down to two bits, either operand: sixteen products of 2 by 2 bits in a cycle."""
+"""The same cell, priced in a grid of 4 x 4; the roots are 1.85, 1.84 and 1.74 there."""
 
-WEIGHT_SERIAL = Cell(name="serial", widths=tuple(range(1, 9)), is_serial=True)
-"""One bit of a weight a cycle in each of eight lanes, any width from 1 to 8.
+ACTIVATION_SERIAL = Cell(
+    name="serial in activations",
+    activation_widths=tuple(range(1, FIXED_BITS + 1)),
+    is_serial=True,
+    source="Judd et al., Stripes, MICRO 2016",
+)
+"""Time follows the bits of the activations, in every layer: an upper bound, since it takes enough
+inputs at a time to keep all lanes busy. The paper gives 32% more area for its whole chip, of 16 bits
+in another process: not a price for this cell."""
 
-Source: P. Judd et al., Stripes, MICRO 2016, which takes the activations serially; here it is the weights,
-as in J. Lee et al., UNPU, ISSCC 2018.
-"""
+WEIGHT_SERIAL = Cell(
+    name="serial in weights",
+    weight_widths=tuple(range(1, FIXED_BITS + 1)),
+    is_serial=True,
+    source="Lee et al., UNPU, IEEE Journal of Solid-State Circuits 54(1), 2019",
+)
+"""Time follows the bits of the weights."""

@@ -78,16 +78,12 @@ class SystolicArray:
         """Share of the cells' cycles that do a multiply-accumulate of the layer."""
         return gemm.macs / (self.cycles(gemm) * self.cells)
 
-    def cycles_of(self, m: Count, n: Count, k: Count, *, beats: Any = 1) -> Count:
-        """Cycles of one product; integers or arrays of them.
-
-        beats  cycles that a cell takes for one value pumped through, above 1 for serial cells; filling
-               and draining still take one cycle a cell
-        """
+    def cycles_of(self, m: Count, n: Count, k: Count) -> Count:
+        """Cycles of one product; integers or arrays of them."""
         held_rows, held_columns, streamed = self._roles(m, n, k)
         folds = ceil_divide(held_rows, self.rows) * ceil_divide(held_columns, self.cols)
         fills = 1 if self.dataflow == "os" else 2
-        return folds * (fills * self.rows + self.cols + streamed * beats - 2)
+        return folds * (fills * self.rows + self.cols + streamed - 2)
 
     def sram_of(self, m: Count, n: Count, k: Count) -> tuple[Count, Count, Count]:
         """Input reads, weight reads and output writes of one product, in words."""

@@ -1,0 +1,60 @@
+"""What a machine makes of a network: cycles, traffic and energy, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What each layer took; arrays of shape (layers,).
+
+    products  that one cell starts in a cycle, above 1 for narrow operands in a cell that gains by them
+    cells     of the array
+    """
+
+    names: tuple[str, ...]
+    macs: NDArray[np.int64]
+    compute_cycles: NDArray[np.int64]
+    dram_cycles: NDArray[np.float64]
+    dram_bytes: NDArray[np.float64]
+    mac_pj: NDArray[np.float64]
+    sram_pj: NDArray[np.float64]
+    dram_pj: NDArray[np.float64]
+    products: NDArray[np.float64]
+    cells: int
+
+    @property
+    def cycles(self) -> NDArray[np.float64]:
+        """The slower of computing and fetching, layer by layer."""
+        return np.maximum(self.compute_cycles, self.dram_cycles)
+
+    @property
+    def energy_pj(self) -> NDArray[np.float64]:
+        """Arithmetic, on-chip memory and DRAM together."""
+        return self.mac_pj + self.sram_pj + self.dram_pj
+
+    @property
+    def utilization(self) -> NDArray[np.float64]:
+        """Share of the products that the cells could start, waiting included, that they do start."""
+        return self.macs / (self.cycles * self.cells * self.products)
+
+    def table(self) -> pd.DataFrame:
+        """One row a layer; ``bound`` names what its time went to."""
+        bound = np.where(self.dram_cycles > self.compute_cycles, "DRAM", "array")
+        columns = {
+            "macs": self.macs,
+            "compute_cycles": self.compute_cycles,
+            "dram_cycles": np.ceil(self.dram_cycles).astype(np.int64),
+            "bound": bound,
+            "utilization": self.utilization.round(3),
+            "dram_bytes": np.ceil(self.dram_bytes).astype(np.int64),
+            "mac_pj": self.mac_pj.round(),
+            "sram_pj": self.sram_pj.round(),
+            "dram_pj": self.dram_pj.round(),
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.names, name="layer"))
