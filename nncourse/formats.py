@@ -227,8 +227,8 @@ def cast(
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating) or x.dtype.itemsize > 8:
         raise ValueError(f"x is float16, float32 or float64; got {x.dtype}: convert it with astype")
-    exact = FORMATS[name].nearest(x.astype(np.float64), _rounding(rounding, rng), overflow)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):  # what overflows is past the largest value
+        exact = FORMATS[name].nearest(x.astype(np.float64), _rounding(rounding, rng), overflow)
         result = exact.astype(x.dtype)
     product_of_scales = (
         name == "nvfp4"

@@ -184,3 +184,12 @@ def test_the_input_is_left_alone():
     for name in FORMATS:
         cast(x, name)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("name", ["fp32", "fp16", "bf16", "fp8_e4m3", "int8"])
+def test_the_largest_double_saturates_without_a_warning(name):
+    largest = np.finfo(np.float64).max
+    assert cast(np.array([largest, -largest]), name).tolist() == [
+        FORMATS[name].max,
+        -FORMATS[name].max,
+    ]
