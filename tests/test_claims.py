@@ -168,6 +168,15 @@ def test_one_exception_among_many_formats_is_named():
     assert "fp16, dearer and no more accurate than int16" in found.reason
 
 
+def test_exceptions_are_gathered_by_the_dearer_format_and_say_where_they_are():
+    order = {"fp64": 300, "fp32": 150, "fp16": 70, "int16": 80, "int8": 75, "int4": 20}
+    table = q1_table(order)
+    calm = (table["tensors"] == "weights") & (table["format"] == "int8")
+    table.loc[calm, "sqnr_db"] = 40 + 0.1 * table.loc[calm, "seed"]
+    reason = judge("Q1", table).reason
+    assert "fp16, dearer and no more accurate than int16, int8 (on activations)." in reason
+
+
 def test_a_format_that_is_dearer_and_only_as_accurate_is_an_exception():
     table = q1_table({"fp64": np.inf, "fp32": np.inf, "fp16": 70, "int16": 60, "int8": 40})
     found = judge("Q1", table)

@@ -1,5 +1,7 @@
 """Prices: the anchors of the table exactly, the laws between them, and independent synthesis results."""
 
+import itertools
+
 import pytest
 
 from nncourse.accelerator import energy
@@ -10,6 +12,7 @@ from nncourse.accelerator.energy import (
     price,
     sram_pj_per_byte,
 )
+from nncourse.formats import FORMATS, FloatFormat
 
 # Horowitz, ISSCC 2014: multiply pJ, add pJ, multiply um2, add um2.
 TABLE = {
@@ -47,6 +50,22 @@ def test_the_area_law_is_within_35_percent_of_an_independent_synthesis(wide, nar
     upper, lower = (int(part.removesuffix("b")) for part in wide.split("/"))
     law = PRICES[f"int{upper}"].mac_um2 / PRICES[f"int{lower}"].mac_um2
     assert law == pytest.approx(narrow[0] / narrow[1], rel=0.35)
+
+
+def test_every_float_has_a_price_by_its_significand_and_no_block_format_has_one():
+    floats = {name: one for name, one in FORMATS.items() if isinstance(one, FloatFormat)}
+    assert floats.keys() <= PRICES.keys()
+    assert {name: DATAPATH_BITS[name] for name in floats} == {
+        name: one.bits for name, one in floats.items()
+    }
+    ordered = sorted(floats, key=lambda name: floats[name].mantissa_bits)
+    for narrow, wide in itertools.pairwise(ordered):
+        same = floats[narrow].mantissa_bits == floats[wide].mantissa_bits
+        assert (PRICES[narrow].mac_pj == PRICES[wide].mac_pj) == same
+        assert PRICES[narrow].mac_um2 <= PRICES[wide].mac_um2
+    for name in ("mxfp8", "mxfp4", "nvfp4", "binary", "ternary"):
+        with pytest.raises(ValueError, match="format is one of"):
+            price(name)
 
 
 def test_integers_get_cheaper_with_every_bit_but_the_accumulator_stays():

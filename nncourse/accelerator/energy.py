@@ -6,6 +6,12 @@ Source: M. Horowitz, Computing's energy problem (and what we can do about it), I
 for every price marked "table"; the areas are usually credited to the same talk. Where that table has no
 entry a power law through two of its entries fills the gap, marked "law", or runs past their end,
 marked "extrapolated".
+
+Two conventions matter when formats are compared. Integers add in a 32-bit accumulator, whatever the width
+of the product; floats add at their own width, which flatters the narrow ones: a unit that collects them
+in fp32 pays the adder of fp32. And the law of the floats is one in the significand alone: formats that
+differ in the exponent only cost the same. Block formats, binary and ternary have no price here: what they
+spend on scales and counters, no entry of the table is near.
 """
 
 from __future__ import annotations
@@ -14,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 from types import MappingProxyType
+
+from nncourse.formats import FORMATS, FloatFormat
 
 # Horowitz 2014, 45 nm, 0.9 V: picojoules, then square micrometers.
 INT8_MULTIPLY_PJ, INT32_MULTIPLY_PJ = 0.2, 3.1
@@ -101,39 +109,34 @@ def _integer(bits: int) -> OperationPrice:
     )
 
 
-def _float(format: str, significand_bits: int, mark: str) -> OperationPrice:
-    # Significands count the hidden bit: 11 in fp16, 24 in fp32.
+def _float(format: str) -> OperationPrice:
+    significand_bits = (
+        _stored(format).mantissa_bits + 1
+    )  # with the hidden bit: 11 in fp16, 24 in fp32
     return OperationPrice(
         format=format,
         multiply_pj=_law(significand_bits, (11, FP16_MULTIPLY_PJ), (24, FP32_MULTIPLY_PJ)),
         add_pj=_law(significand_bits, (11, FP16_ADD_PJ), (24, FP32_ADD_PJ)),
         multiply_um2=_law(significand_bits, (11, FP16_MULTIPLY_UM2), (24, FP32_MULTIPLY_UM2)),
         add_um2=_law(significand_bits, (11, FP16_ADD_UM2), (24, FP32_ADD_UM2)),
-        mark=mark,
+        mark="table" if significand_bits in (11, 24) else "extrapolated",
         source="Horowitz 2014; power laws in the significand through fp16 and fp32",
     )
 
 
-def _prices() -> dict[str, OperationPrice]:
-    floats = [
-        _float("fp64", 53, "extrapolated"),
-        _float("fp32", 24, "table"),
-        _float("fp16", 11, "table"),
-        _float("bf16", 8, "extrapolated"),
-        _float("fp8_e4m3", 4, "extrapolated"),
-        _float("fp8_e5m2", 3, "extrapolated"),
-    ]
-    integers = [_integer(bits) for bits in (32, *range(16, 1, -1))]
-    return {entry.format: entry for entry in (*floats, *integers)}
+def _stored(format: str) -> FloatFormat:
+    found = FORMATS[format]
+    assert isinstance(found, FloatFormat)
+    return found
 
 
-PRICES: Mapping[str, OperationPrice] = MappingProxyType(_prices())
-"""Prices by format name, dearest family first."""
+PRICES: Mapping[str, OperationPrice] = MappingProxyType(
+    {name: _float(name) for name, format in FORMATS.items() if isinstance(format, FloatFormat)}
+    | {f"int{bits}": _integer(bits) for bits in (32, *range(16, 1, -1))}
+)
+"""Prices by format name: floats, then integers, each from wide to narrow."""
 
 DATAPATH_BITS: Mapping[str, int] = MappingProxyType(
-    {
-        **{"fp64": 64, "fp32": 32, "fp16": 16, "bf16": 16, "fp8_e4m3": 8, "fp8_e5m2": 8},
-        **{name: int(name[3:]) for name in PRICES if name.startswith("int")},
-    }
+    {name: int(name[3:]) if name.startswith("int") else _stored(name).bits for name in PRICES}
 )
 """Bits of one value on a datapath of that format."""

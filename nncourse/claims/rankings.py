@@ -105,9 +105,14 @@ def _not_reversed(medians: pd.DataFrame) -> str:
                     if cost[dear] > cost[cheap] and sqnr[dear] <= sqnr[cheap]:
                         kinds = found.setdefault((dear, cheap), [])
                         kinds += [str(tensors)] * (str(tensors) not in kinds)
+    every_kind = medians["tensors"].nunique()
+    by_dear: dict[str, list[str]] = {}
+    for (dear, cheap), kinds in sorted(found.items()):
+        where = "" if len(kinds) == every_kind else f" (on {' and '.join(kinds)})"
+        by_dear.setdefault(dear, []).append(cheap + where)
     return "; ".join(
-        f"{dear}, dearer and no more accurate than {cheap} ({' and '.join(kinds)})"
-        for (dear, cheap), kinds in sorted(found.items())
+        f"{dear}, dearer and no more accurate than {', '.join(others)}"
+        for dear, others in by_dear.items()
     )
 
 
