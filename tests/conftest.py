@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -42,3 +43,27 @@ def browser(missing):
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def trainings_on_few_images(tmp_path, monkeypatch):
+    """The seed of each training; every data set is 64 images at random, the cache a new one."""
+    from nncourse.zoo import datasets, training
+    from nncourse.zoo.datasets import Images
+
+    seeds = []
+
+    def images(name, split, *, folder=None):
+        rng = np.random.default_rng(datasets.SPLITS.index(split))
+        return Images(rng.random((64, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 64))
+
+    original = training.train
+
+    def counted(*arguments, **options):
+        seeds.append(options["seed"])
+        return original(*arguments, **options)
+
+    monkeypatch.setenv("NNCOURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "load", images)
+    monkeypatch.setattr(training, "train", counted)
+    return seeds

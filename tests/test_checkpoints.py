@@ -4,13 +4,11 @@ import hashlib
 import json
 import re
 
-import numpy as np
 import pytest
 import torch
 
 from nncourse.zoo import checkpoints, datasets, networks, training
 from nncourse.zoo.checkpoints import load_pretrained, provenance, train_and_store, trained
-from nncourse.zoo.datasets import Images
 from nncourse.zoo.training import Recipe
 
 TARGETS = {"lenet-300-100": 0.983, "lenet-5": 0.990, "resnet-8": 0.915, "mobilenet-10": 0.89}
@@ -25,25 +23,10 @@ def _settings_come_back():
 
 
 @pytest.fixture
-def quick(tmp_path, monkeypatch):
+def quick(trainings_on_few_images, monkeypatch):
     """One short epoch on a few images at random, in a cache of its own; counts the trainings."""
-    runs = []
-
-    def images(name, split, *, folder=None):
-        rng = np.random.default_rng(datasets.SPLITS.index(split))
-        return Images(rng.random((64, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 64))
-
-    original = training.train
-
-    def counted(*arguments, **options):
-        runs.append(options["seed"])
-        return original(*arguments, **options)
-
-    monkeypatch.setenv("NNCOURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "load", images)
-    monkeypatch.setattr(training, "train", counted)
     monkeypatch.setitem(checkpoints.RECIPES, "lenet-300-100", Recipe(epochs=1, batch=16))
-    return runs
+    return trainings_on_few_images
 
 
 def values(network):

@@ -7,32 +7,16 @@ import torch
 from nncourse.experiments import subject, tuned
 from nncourse.quantizers import fine_tuning
 from nncourse.zoo import datasets, training
-from nncourse.zoo.datasets import Images
 from nncourse.zoo.training import Recipe
 
 NAME = "lenet-300-100"
 
 
 @pytest.fixture
-def quick(tmp_path, monkeypatch):
-    """Few images at random and a cache of its own; counts the trainings."""
-    runs = []
-
-    def images(name, split, *, folder=None):
-        rng = np.random.default_rng(datasets.SPLITS.index(split))
-        return Images(rng.random((64, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, 64))
-
-    original = training.train
-
-    def counted(*arguments, **options):
-        runs.append(options["seed"])
-        return original(*arguments, **options)
-
-    monkeypatch.setenv("NNCOURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "load", images)
-    monkeypatch.setattr(training, "train", counted)
+def quick(trainings_on_few_images, monkeypatch):
+    """One short epoch on a few images at random, in a cache of its own; counts the trainings."""
     monkeypatch.setitem(tuned.RECIPES, NAME, Recipe(epochs=1, batch=16))
-    yield runs
+    yield trainings_on_few_images
     torch.use_deterministic_algorithms(False)
 
 

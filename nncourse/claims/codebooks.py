@@ -32,7 +32,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nncourse.claims.arms import by_seed, require_columns, require_same_seeds
-from nncourse.claims.intervals import MIN_SEEDS, Interval, non_inferiority, paired_interval
+from nncourse.claims.intervals import (
+    MIN_SEEDS,
+    Interval,
+    margin_points,
+    non_inferiority,
+    paired_interval,
+)
 from nncourse.claims.verdict import Verdict
 
 JUDGED_BITS = (4, 3, 2)
@@ -40,7 +46,6 @@ PRICED_BITS = (4, 3)
 GRANULARITIES = ("tensor", "channel")
 GRIDS = ("minmax", "mse")
 CODEBOOK, NARROW_CODEBOOK = "kmeans", "kmeans 8-bit"
-MARGIN_POINTS = {"mnist": 0.2, "fashion-mnist": 0.5}
 NO_DATA = "none"
 LANE = "lane"  # rows of this network hold prices
 DEAR = 2.0
@@ -137,9 +142,7 @@ def _judged(table: pd.DataFrame, network: str, data: str, granularity: str, bits
     gain = loss = None
     status = "no data"
     if data != NO_DATA:
-        if data not in MARGIN_POINTS:
-            raise ValueError(f"no margin was named for the data set {data!r} before measuring it")
-        margin = MARGIN_POINTS[data]
+        margin = margin_points(data)
         before = _float_accuracy(table, network)
         book = of("accuracy", CODEBOOK)
         grid = max((of("accuracy", name) for name in GRIDS), key=lambda values: values.mean())
@@ -228,7 +231,7 @@ def _narrow_values_are_enough(table: pd.DataFrame) -> bool:
             narrow = by_seed(table, "value", claim="Q4", method=NARROW_CODEBOOK, **arm)
             require_same_seeds(wide, narrow, claim="Q4")
             loss = paired_interval(100 * wide, 100 * narrow)
-            if non_inferiority(loss, margin=MARGIN_POINTS[data]) != HOLDS:
+            if non_inferiority(loss, margin=margin_points(data)) != HOLDS:
                 return False
     return True
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 MIN_SEEDS = 5
+MARGIN_POINTS = {"mnist": 0.2, "fashion-mnist": 0.5}
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,14 @@ def non_inferiority(loss: Interval, *, margin: float) -> str:
     if loss.high <= margin:
         return "holds"
     return "does not hold here" if loss.low > margin else "undecided"
+
+
+def margin_points(data: str) -> float:
+    """The largest loss of accuracy on ``data`` that counts as none, in points, named beforehand.
+
+    >>> margin_points("mnist")
+    0.2
+    """
+    if data not in MARGIN_POINTS:
+        raise ValueError(f"no margin was named for the data set {data!r} before measuring it")
+    return MARGIN_POINTS[data]

@@ -24,8 +24,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nncourse.claims.arms import by_seed, require_columns, require_same_seeds
-from nncourse.claims.intervals import MIN_SEEDS, Interval, non_inferiority, paired_interval
-from nncourse.claims.precision import MARGIN_POINTS
+from nncourse.claims.intervals import (
+    MIN_SEEDS,
+    Interval,
+    margin_points,
+    non_inferiority,
+    paired_interval,
+)
 from nncourse.claims.verdict import Verdict
 
 JUDGED_BITS = (4, 2, 1)
@@ -139,14 +144,12 @@ def losses(table: pd.DataFrame, arm: str, *, reference: str) -> pd.DataFrame:
 
 
 def _judged(table: pd.DataFrame, network: str, data: str, bits: int) -> JudgedWidth:
-    if data not in MARGIN_POINTS:
-        raise ValueError(f"no margin was named for the data set {data!r} before measuring it")
     rows = table[(table["network"] == network) & (table["data"] == data)]
     before = by_seed(rows, "accuracy", claim="Q3", arm="control")
     after = by_seed(rows, "accuracy", claim="Q3", arm="tuned with inputs", weight_bits=bits)
     require_same_seeds(before, after, claim="Q3")
     loss = paired_interval(100 * before, 100 * after)
-    margin = MARGIN_POINTS[data]
+    margin = margin_points(data)
     return JudgedWidth(
         network=network,
         bits=bits,

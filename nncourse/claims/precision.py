@@ -15,10 +15,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nncourse.claims.arms import by_seed, require_columns, require_same_seeds
-from nncourse.claims.intervals import MIN_SEEDS, Interval, non_inferiority, paired_interval
+from nncourse.claims.intervals import (
+    MIN_SEEDS,
+    Interval,
+    margin_points,
+    non_inferiority,
+    paired_interval,
+)
 from nncourse.claims.verdict import Verdict
 
-MARGIN_POINTS = {"mnist": 0.2, "fashion-mnist": 0.5}
 SIZE_TARGETS = {"fp16": 1 / 2, "int8": 1 / 4}
 SIZE_SLACK = 0.02
 
@@ -108,9 +113,7 @@ def judged_arms(table: pd.DataFrame) -> list[JudgedArm]:
 
 
 def _judged(table: pd.DataFrame, network: str, data: str, arm: str) -> JudgedArm:
-    if data not in MARGIN_POINTS:
-        raise ValueError(f"no margin was named for the data set {data!r} before measuring it")
-    margin = MARGIN_POINTS[data]
+    margin = margin_points(data)
     rows = table[(table["network"] == network) & (table["data"] == data)]
     tuned = f"{arm} fine-tuned"
     is_tuned = False
