@@ -97,7 +97,7 @@ class Lab:
 
     name: str  # of the notebook, without .ipynb
     tasks: tuple[Task, ...]
-    seconds: float = 20.0  # of wall-clock time for one task
+    seconds: float = 20.0  # of wall-clock time for one task, the judge's own not counted
     memory_bytes: int = 2 << 30  # of address space for one task
 
     def __post_init__(self) -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from nncourse.classroom.checks import quantize_layer
+from nncourse.classroom.checks import (
+    codebooks_and_bit_budgets,
+    fine_tune_below_eight_bits,
+    quantize_layer,
+)
 from nncourse.classroom.lab import Lab
 
-LABS: Mapping[str, Lab] = MappingProxyType({lab.name: lab for lab in (quantize_layer.LAB,)})
+LABS: Mapping[str, Lab] = MappingProxyType(
+    {
+        lab.name: lab
+        for lab in (
+            quantize_layer.LAB,
+            fine_tune_below_eight_bits.LAB,
+            codebooks_and_bit_budgets.LAB,
+        )
+    }
+)
 
 
 def lab_of(notebook: str) -> Lab:

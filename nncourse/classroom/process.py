@@ -97,6 +97,7 @@ class StudentProcess:
         self._socket = judge
         self._seconds = seconds
         self._deadline = time.monotonic() + START_SECONDS
+        self._left = seconds
 
     def load(self, answer: dict[str, Any]) -> None:
         """Hand over the program once Python is up; then the student's time runs.
@@ -108,16 +109,17 @@ class StudentProcess:
         except Interruption as error:
             raise RuntimeError(f"the runner did not start: {error.message}") from None
         assert started == {"kind": "started"}
-        self._deadline = time.monotonic() + self._seconds
-        self._send(answer)
-        if self._receive() != {"kind": "ready"}:
-            raise self._broken()
+        with self._clock():
+            self._send(answer)
+            if self._receive() != {"kind": "ready"}:
+                raise self._broken()
 
     def __call__(self, *inputs: Any) -> Any:
         """What the function returned for ``inputs``, plain data."""
         token = secrets.token_hex(8)
-        self._send({"call": token, "inputs": inputs})
-        reply = self._receive()
+        with self._clock():
+            self._send({"call": token, "inputs": inputs})
+            reply = self._receive()
         if type(reply) is not dict or reply.get("call") != token:
             raise self._broken()
         match reply:
@@ -132,6 +134,15 @@ class StudentProcess:
             case {"kind": "memory"}:
                 raise Interruption("out_of_memory", "the function ran out of memory")
         raise self._broken()
+
+    @contextlib.contextmanager
+    def _clock(self) -> Iterator[None]:
+        """The student's time, which stands still while the judge prepares and compares."""
+        self._deadline = time.monotonic() + self._left
+        try:
+            yield
+        finally:
+            self._left = self._deadline - time.monotonic()
 
     def _send(self, message: dict[str, Any]) -> None:
         frame = wire.encode(message)
