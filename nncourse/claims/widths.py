@@ -192,7 +192,7 @@ def _each(judged: list[JudgedNetwork]) -> str:
             "no": "the ends do not need more bits",
             "not settled": "whether the ends need more bits is not settled",
         }[network.ends_need_more]
-        wins = "wins" if network.allocation_wins else "does not win"
+        wins = "wins" if network.allocation_wins else "does not clearly win"
         dislikes = "more" if network.hardware_dislikes else "no more"
         parts.append(
             f"{network.name}: {ends} (chance {network.chance.mean:.2f}), an allocation {wins}, "
