@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--folder", type=Path, help="read the files from here instead")
 
     train = command("train", _train, "train a network of the zoo and store its checkpoint")
-    train.add_argument("name", metavar="NETWORK", help="lenet-300-100, lenet-5, resnet-8, mobilenet-10")
+    train.add_argument(
+        "name", metavar="NETWORK", help="lenet-300-100, lenet-5, resnet-8, mobilenet-10"
+    )
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--folder", type=Path, help="where to store it (default: the package)")
 
