@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from nncourse.figures.bits import BitsFigure
 from nncourse.figures.grid import numbers
 from nncourse.zoo.checkpoints import load_pretrained
 
@@ -220,6 +221,7 @@ def pages():
 
 
 GRIDS = "quantization/uniform_grids.html"
+FORMATS = "quantization/formats_and_their_price.html"
 
 
 @pytest.mark.browser
@@ -298,5 +300,62 @@ def test_the_live_figure_moves_without_a_kernel_and_agrees_with_python(browser, 
         assert_as_in_python(page, bits=5, reach=share, scheme="asymmetric")
 
         assert "levels in use" in figure.get_by_role("img").first.get_attribute("aria-label")
+        assert visit.outside == []
+        assert visit.errors == []
+
+
+def assert_bits_as_in_python(page, figure):
+    """What the figure of bits prints is what Python says of the same bits."""
+    for name, expected in figure.numbers().items():
+        box = page.locator(f".nnbits-readout [data-number={name}]")
+        if not box.count():
+            continue  # exponent and significand stand in the formula
+        text = box.inner_text().replace("\N{MINUS SIGN}", "-").replace("\N{INFINITY}", "inf")
+        if expected is None:
+            assert text == "none", name
+            continue
+        percent = text.endswith("%")
+        digits, *power = text.removesuffix("%").split("× 10")
+        said = float(f"{digits.strip()}e{power[0].strip()}" if power else digits)
+        rounded = {"error": 1e-5, "relative_step": 6e-3}.get(name, 0.0)
+        wanted = 100 * expected if percent else expected
+        assert said == pytest.approx(wanted, rel=rounded, abs=0, nan_ok=True), name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from the file system"])
+def test_the_bits_flip_without_a_kernel_and_agree_with_python(browser, site, from_disk):
+    address = (HTML / FORMATS).as_uri() if from_disk else site + FORMATS
+    with Visit(browser, address, width=390) as visit:
+        page, figure = visit.page, BitsFigure(0.1, format="fp32")
+        drawn = page.locator(".nnbits")
+        drawn.wait_for(timeout=20_000)
+        assert_bits_as_in_python(page, figure)
+
+        drawn.get_by_role("switch", name="bit 30,").click()
+        figure.code = 0x3DCCCCCD ^ (1 << 30)  # one tenth, and its highest bit of the exponent
+        assert_bits_as_in_python(page, figure)
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Space")  # the sign
+        figure.code ^= 1 << 31
+        assert_bits_as_in_python(page, figure)
+
+        drawn.locator("[data-control=format]").select_option("fp8_e4m3")
+        figure.number, figure.format, figure.code = -3.4e37, "fp8_e4m3", None
+        number = drawn.locator("[data-control=number]")
+        number.fill("-3.4e37")
+        assert_bits_as_in_python(page, figure)
+        number.fill("0.3")
+        figure.number = 0.3
+        assert_bits_as_in_python(page, figure)
+        for place in range(7):  # all ones but the sign: not a number
+            switch = drawn.locator(f"[data-bit='{place}']")
+            if switch.get_attribute("aria-checked") == "false":
+                switch.focus()
+                page.keyboard.press("Enter")
+        figure.code = 0b0_1111_111
+        assert_bits_as_in_python(page, figure)
+        assert "Not a number" in drawn.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert visit.outside == []
         assert visit.errors == []
