@@ -171,7 +171,7 @@ def test_training_moves_weights_and_steps_and_lowers_the_loss(method):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        seen.append(float(loss))
+        seen.append(float(loss.detach()))
     assert seen[-1] < 0.8 * seen[0]
     first = prepare(small_network(), weight_bits=3, method=method)
     after, before = weight_grids(prepared)["4"], weight_grids(first)["4"]
