@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nncourse.curvature import gram, patches
 from nncourse.quantizers.affine import choose_qparams, dequantize, quantize
-from nncourse.quantizers.error_feedback import gram, patches, quantize_with_feedback
+from nncourse.quantizers.error_feedback import quantize_with_feedback
 
 
 def correlated(rng, count, length):
@@ -136,19 +136,6 @@ def test_groups_that_start_on_weights_with_errors_get_the_grids_of_those():
     assert (grids.scale[:, 1:] != before.scale[:, 1:]).all()
 
 
-def test_a_convolution_is_a_matrix_product_with_its_patches():
-    rng = np.random.default_rng(1)
-    images = rng.normal(size=(2, 3, 7, 6)).astype(np.float32)
-    weight = rng.normal(size=(4, 3, 3, 2)).astype(np.float32)
-    got = patches(images, kernel=(3, 2), stride=2, padding=1) @ weight.reshape(4, -1).T
-    expected = torch.nn.functional.conv2d(
-        torch.from_numpy(images), torch.from_numpy(weight), stride=2, padding=1
-    ).numpy()
-    np.testing.assert_allclose(
-        got.reshape(2, *expected.shape[2:], 4).transpose(0, 3, 1, 2), expected, atol=1e-5
-    )
-
-
 def test_convolution_weights_keep_their_shape_and_the_codes_of_the_matrix():
     rng = np.random.default_rng(2)
     weight = rng.normal(size=(4, 2, 3, 3)).astype(np.float32)
@@ -157,14 +144,6 @@ def test_convolution_weights_keep_their_shape_and_the_codes_of_the_matrix():
     flat, _ = quantize_with_feedback(weight.reshape(4, 18), hessian, bits=4)
     np.testing.assert_array_equal(codes.reshape(4, 18), flat)
     assert dequantize(codes, grids).shape == weight.shape
-
-
-def test_batches_add_up():
-    x = np.random.default_rng(4).normal(size=(30, 2, 5)).astype(np.float32)
-    whole = gram(x)
-    np.testing.assert_allclose(gram(x[i : i + 10] for i in (0, 10, 20)), whole, rtol=1e-12)
-    double = x.reshape(-1, 5).astype(np.float64)
-    np.testing.assert_allclose(whole, np.einsum("ni,nj->ij", double, double), rtol=1e-12)
 
 
 def test_the_inputs_are_never_modified():
@@ -198,12 +177,6 @@ W, H = np.ones((2, 4)), np.eye(4)
             lambda: quantize_with_feedback(W, np.ones((4, 4)), bits=4, damping=0.0),
             "raise damping",
         ),
-        (lambda: gram([]), "no batch"),
-        (lambda: gram(np.ones(3)), "floating arrays"),
-        (lambda: gram([np.ones((2, 3)), np.ones((2, 4))]), "equally long"),
-        (lambda: gram(np.full((2, 2), np.inf)), "finite"),
-        (lambda: patches(np.ones((2, 2)), kernel=(1, 1)), "images have shape"),
-        (lambda: patches(np.ones((1, 1, 2, 2)), kernel=(3, 1)), "kernel fits"),
     ],
 )
 def test_bad_input_names_the_argument_and_the_fix(call, said):
