@@ -14,12 +14,15 @@ ROWS: dict[str, int] = {
     **dict.fromkeys(["bitstream", "entropy", "curvature"], 1),
     **dict.fromkeys(["quantizers", "pruners", "codecs", "accelerator"], 2),
     "zoo": 3,
-    **dict.fromkeys(["container", "ledger", "pipeline", "scorecard"], 4),
+    **dict.fromkeys(["container", "ledger", "pipeline", "pruned_file", "scorecard"], 4),
     **dict.fromkeys(["experiments", "claims"], 5),
     **dict.fromkeys(["figures", "classroom", "bench", "cli"], 6),
 }
 ROOMS_WITHOUT_TORCH = [room for room, row in ROWS.items() if row <= 2]
-TORCH_MODULES = {"quantizers/fine_tuning.py"}  # layers that train, useless without torch
+TORCH_MODULES = {  # layers that train, useless without torch
+    "pruners/masked.py",
+    "quantizers/fine_tuning.py",
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "misc", "base"}
 

@@ -1,5 +1,7 @@
 """Keep-masks: exact counts under ties, hardware shapes, and torch's answer where both apply."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,45 @@ def test_unstructured_magnitude_masks_equal_those_of_torch(sparsity):
     prune.l1_unstructured(layer, "weight", amount=sparsity)
     np.testing.assert_array_equal(
         magnitude_mask(weight, sparsity=sparsity), layer.weight_mask.numpy() == 1
+    )
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.4, 0.9])
+def test_masks_of_whole_outputs_or_inputs_equal_those_of_torch_by_l2_norm(sparsity):
+    layer = torch.nn.Linear(20, 16)
+    weight = layer.weight.detach().numpy().copy()
+    for dim, block in [(0, (1, 20)), (1, (16, 1))]:
+        pruned = prune.ln_structured(copy.deepcopy(layer), "weight", sparsity, n=2, dim=dim)
+        np.testing.assert_array_equal(
+            block_mask(weight, block=block, sparsity=sparsity), pruned.weight_mask.numpy() == 1
+        )
+    channels = torch.nn.Conv2d(4, 10, 3)
+    weight = channels.weight.detach().numpy().copy()
+    pruned = prune.ln_structured(channels, "weight", sparsity, n=2, dim=0)
+    np.testing.assert_array_equal(
+        block_mask(weight, block=(1, 36), sparsity=sparsity), pruned.weight_mask.numpy() == 1
+    )
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9])
+def test_random_masks_equal_those_of_torch_for_the_same_random_numbers(sparsity):
+    layer = torch.nn.Linear(20, 16)
+    torch.manual_seed(1)
+    ranks = torch.rand_like(layer.weight).numpy()
+    torch.manual_seed(1)
+    prune.random_unstructured(layer, "weight", sparsity)  # drops the largest random numbers
+    np.testing.assert_array_equal(
+        magnitude_mask(1 - ranks, sparsity=sparsity), layer.weight_mask.numpy() == 1
+    )
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.9])
+def test_scores_in_the_place_of_weights_give_the_masks_that_torch_gives_for_scores(sparsity):
+    layer = torch.nn.Linear(20, 16)
+    scores = np.random.default_rng(0).uniform(size=(16, 20))
+    prune.l1_unstructured(layer, "weight", sparsity, importance_scores=torch.from_numpy(scores))
+    np.testing.assert_array_equal(
+        magnitude_mask(scores, sparsity=sparsity), layer.weight_mask.numpy() == 1
     )
 
 
