@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from safetensors import SafetensorError
 
 from nncourse.bitstream import CodecError, pack, unpack
 from nncourse.ledger import SizeLedger
+from nncourse.positions import Bitmap, Positions
 from nncourse.pruners.masks import Mask
 from nncourse.quantizers.affine import (
     QParams,
@@ -39,27 +39,6 @@ PARTS = {"kept": "kept weights", "scale": "scales", "where": "positions"}
 MAX_VALUES = 2**31  # of one tensor; a damaged shape must not ask for more
 
 
-@dataclass(frozen=True)
-class Bitmap:
-    """One bit for each block of ``rows`` outputs and ``columns`` inputs: 1 where it stays.
-
-    Both divide the matrix (outputs, inputs * kernel area); 1 by 1 serves any mask.
-    """
-
-    rows: int = 1
-    columns: int = 1
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Where in its stretch of ``m`` inputs each kept weight is, in ``ceil(log2(m))`` bits.
-
-    Every stretch of the tensor keeps the same number, as with n of m and with balanced banks.
-    """
-
-    m: int
-
-
 Where = Bitmap | Positions
 
 
@@ -68,7 +47,7 @@ def store(
     masks: Mapping[str, Mask],
     *,
     bits: int | None = None,
-    where: Where | Mapping[str, Where] = Bitmap(),
+    where: Where | Mapping[str, Where] | None = None,
 ) -> bytes:
     """The bytes of one file that holds every tensor, dropped weights left out.
 
@@ -76,7 +55,7 @@ def store(
     masks    boolean, by name of a tensor, True = kept
     bits     width of the kept weights: codes of a symmetric grid with one step an output channel,
              2..16; None for fp32
-    where    how positions are written, one for all or by name (names left out take ``Bitmap()``)
+    where    how positions are written, one for all or by name; ``Bitmap()`` where nothing is said
 
     The carrier is the safetensors format. Codes and positions are packed without gaps, least
     significant bit first; kept weights come output after output, inputs in order.
@@ -99,7 +78,7 @@ def store(
         if name not in masks:
             arrays[name] = np.array(value, dtype=np.float32, order="C")
             continue
-        form = where.get(name, Bitmap()) if isinstance(where, Mapping) else where
+        form = (where.get(name) if isinstance(where, Mapping) else where) or Bitmap()
         try:
             parts, notes[name] = _written(value, np.asarray(masks[name]), bits, form)
         except ValueError as error:
@@ -145,19 +124,39 @@ def ledger(data: bytes, *, baseline_bytes: int) -> SizeLedger:
     data            from :func:`store`
     baseline_bytes  size of what it replaces
     """
-    _, notes = _opened(data)
-    header_bytes = 8 + struct.unpack("<Q", data[:8])[0]
-    parts: dict[str, bytes] = {"header": data[:header_bytes]}
-    for name, entry in json.loads(data[8:header_bytes]).items():
-        if name != "__metadata__":
-            first, last = entry["data_offsets"]
-            owner, _, part = name.rpartition(".")
-            kind = PARTS[part] if owner in notes and part in PARTS else "floats"
-            parts[kind] = parts.get(kind, b"") + data[header_bytes + first : header_bytes + last]
+    parts: dict[str, bytes] = {}
+    for owner, part, stretch in _stretches(data):
+        kind = "header" if not owner else PARTS.get(part, "floats")
+        parts[kind] = parts.get(kind, b"") + stretch
     result = SizeLedger(baseline_bytes=baseline_bytes)
     for kind, stretch in parts.items():
         result.add(kind, stretch)
     return result
+
+
+def bytes_by_tensor(data: bytes) -> dict[str, int]:
+    """Bytes that each tensor takes in ``data``, its scales and positions included; "" is the header.
+
+    data  from :func:`store`
+    """
+    sizes: dict[str, int] = {}
+    for owner, _, stretch in _stretches(data):
+        sizes[owner] = sizes.get(owner, 0) + len(stretch)
+    return sizes
+
+
+def _stretches(data: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Every stretch of the file with its tensor and its part; the header first, without either."""
+    _, notes = _opened(data)
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    yield "", "", data[:start]
+    for name, entry in json.loads(data[8:start]).items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            owner, _, part = name.rpartition(".")
+            known = owner in notes and part in PARTS
+            stretch = data[start + first : start + last]
+            yield (owner, part, stretch) if known else (name, "", stretch)
 
 
 def _written(
@@ -182,37 +181,9 @@ def _written(
         codes = to_unsigned(quantize(value, grid), grid)[mask]
         parts = {"kept": _bytes_of(codes, bits), "scale": grid.scale}
         note["bits"] = bits
-    if isinstance(where, Bitmap):
-        note["bitmap"] = [where.rows, where.columns]
-        parts["where"] = _bytes_of(_block_bits(matrix, where), 1)
-    else:
-        note["positions"] = where.m
-        parts["where"] = _bytes_of(_places(matrix, where.m), _place_bits(where.m))
+    note |= {"bitmap": [where.rows, where.columns]} if isinstance(where, Bitmap) else {"m": where.m}
+    parts["where"] = np.frombuffer(where.write(matrix), dtype=np.uint8)
     return parts, note
-
-
-def _block_bits(matrix: Mask, where: Bitmap) -> NDArray[np.uint8]:
-    grid = _blocks(matrix, where.rows, where.columns)
-    kept = grid.any(axis=(1, 3))
-    if not np.array_equal(kept, grid.all(axis=(1, 3))):
-        raise ValueError(
-            f"its mask keeps part of a block of {where.rows} x {where.columns}; "
-            "Bitmap() has a bit for each weight"
-        )
-    return kept.astype(np.uint8).ravel()
-
-
-def _places(matrix: Mask, m: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    if m < 1 or m > 2**16 or matrix.shape[1] % m:
-        raise ValueError(f"m is from 1 to 65536 and divides the {matrix.shape[1]} inputs; got {m}")
-    stretches = matrix.reshape(-1, m)
-    counts = stretches.sum(axis=1)
-    if counts.min() != counts.max():
-        raise ValueError(
-            f"its mask keeps {counts.min()} to {counts.max()} of {m} inputs, and Positions needs "
-            "the same number in each stretch; Bitmap() serves any mask"
-        )
-    return np.nonzero(stretches)[1].astype(np.uint16)
 
 
 def _read(name: str, note: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -222,12 +193,10 @@ def _read(name: str, note: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> N
         raise CodecError(f"data: the shape {shape} of {name} is not a shape; it is damaged")
     written = arrays.pop(f"{name}.where").tobytes()
     matrix_shape = (shape[0], count // shape[0])
-    if "bitmap" in note:
-        mask = _mask_of_blocks(written, matrix_shape, *(int(side) for side in note["bitmap"]))
-    else:
-        mask = _mask_of_places(written, matrix_shape, int(note["positions"]), kept)
-    if np.count_nonzero(mask) != kept:
-        raise CodecError(f"data: the positions of {name} are not those of {kept} weights")
+    where: Where = (
+        Bitmap(*(int(x) for x in note["bitmap"])) if "bitmap" in note else Positions(int(note["m"]))
+    )
+    mask = where.read(written, matrix_shape, kept)
     values = np.zeros(matrix_shape, dtype=np.float32)
     stored = arrays.pop(f"{name}.kept")
     if "bits" not in note:
@@ -248,38 +217,6 @@ def _read(name: str, note: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> N
     if not np.isfinite(values).all():
         raise CodecError(f"data: the steps of {name} are too large; it is damaged")
     return values.reshape(shape)
-
-
-def _mask_of_blocks(written: bytes, shape: tuple[int, int], rows: int, columns: int) -> Mask:
-    if rows < 1 or columns < 1 or shape[0] % rows or shape[1] % columns:
-        raise CodecError(f"data: blocks of {rows} x {columns} do not tile {shape}; it is damaged")
-    grid = (shape[0] // rows, shape[1] // columns)
-    kept = unpack(written, 1, math.prod(grid)).reshape(grid).astype(bool)
-    return np.repeat(np.repeat(kept, rows, axis=0), columns, axis=1)
-
-
-def _mask_of_places(written: bytes, shape: tuple[int, int], m: int, kept: int) -> Mask:
-    stretches = math.prod(shape) // max(m, 1)
-    if not 1 <= m <= 2**16 or shape[1] % m or kept % stretches:
-        raise CodecError(f"data: stretches of {m} inputs do not fit {shape}; it is damaged")
-    mask = np.zeros((stretches, m), dtype=bool)
-    places = unpack(written, _place_bits(m), kept).reshape(stretches, -1)
-    if kept and places.max() >= m:
-        raise CodecError(f"data: a position beyond its stretch of {m} inputs; it is damaged")
-    np.put_along_axis(mask, places.astype(np.int64), True, axis=1)
-    return mask.reshape(shape)
-
-
-def _blocks(matrix: Mask, rows: int, columns: int) -> Mask:
-    if rows < 1 or columns < 1 or matrix.shape[0] % rows or matrix.shape[1] % columns:
-        raise ValueError(
-            f"blocks of {rows} x {columns} have to divide the matrix {matrix.shape} without rest"
-        )
-    return matrix.reshape(matrix.shape[0] // rows, rows, -1, columns)
-
-
-def _place_bits(m: int) -> int:
-    return max(1, (m - 1).bit_length())
 
 
 def _bytes_of(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:

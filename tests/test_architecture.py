@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "nncourse"
 ROWS: dict[str, int] = {
     **dict.fromkeys(["units", "formats", "meaning"], 0),
     **dict.fromkeys(["bitstream", "entropy", "curvature"], 1),
-    **dict.fromkeys(["quantizers", "pruners", "codecs", "accelerator"], 2),
+    **dict.fromkeys(["quantizers", "pruners", "codecs", "accelerator", "positions"], 2),
     "zoo": 3,
     **dict.fromkeys(["container", "ledger", "pipeline", "pruned_file", "scorecard"], 4),
     **dict.fromkeys(["experiments", "claims"], 5),

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nncourse.bitstream import CodecError
-from nncourse.pruned_file import Bitmap, Positions, ledger, restore, store
+from nncourse.positions import Bitmap, Positions
+from nncourse.pruned_file import bytes_by_tensor, ledger, restore, store
 from nncourse.pruners import masks
 from nncourse.quantizers.affine import choose_qparams, dequantize, quantize
 
@@ -120,3 +121,13 @@ def test_damaged_files_raise_or_give_arrays_of_the_right_shape(shape):
 def test_foreign_bytes_are_refused(foreign):
     with pytest.raises(CodecError):
         restore(foreign)
+
+
+def test_every_byte_belongs_to_a_tensor_or_to_the_header():
+    weight = weights((32, 64))
+    mask = masks.magnitude_mask(weight, sparsity=0.5)
+    data = store({"fc.weight": weight, "fc.bias": weight[0]}, {"fc.weight": mask}, bits=4)
+    sizes = bytes_by_tensor(data)
+    assert sizes["fc.bias"] == 64 * 4
+    assert sizes["fc.weight"] == 32 * 64 // 2 * 4 // 8 + 32 * 4 + 32 * 64 // 8
+    assert sum(sizes.values()) == len(data)
