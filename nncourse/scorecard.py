@@ -80,7 +80,9 @@ def scorecard(
     activation_bits  width of what each layer reads, likewise, by the layer's own name; the width of
                   the datapath when None. Narrow ones travel narrow; the last outputs have the
                   datapath's width
-    masks         True = kept, by layer. Dense hardware computes with the zeros: only the operations fall
+    masks         True = kept, by layer. What they are worth is a matter of the machine's rung
+                  (``accelerator.sparsity``): dense hardware computes with the zeros, and only the
+                  operations fall
     batch         inferences at a time, which share each fetch of the weights
 
     >>> from nncourse.accelerator import EDGE
@@ -104,6 +106,7 @@ def scorecard(
         weight_bytes=_shared_out(layers, [one.stored_bits for one in weights], stored_bytes),
         weight_bits=[one.operand_bits for one in weights],
         activation_bits=_activation_bits(layers, accelerator, activation_bits),
+        masks=masks,
     )
     latency_s = float(report.cycles.sum()) / accelerator.clock_hz
     total = sum(stored_bytes.values()) if isinstance(stored_bytes, Mapping) else stored_bytes

@@ -1,9 +1,9 @@
 """A small accelerator model: a layer is a matrix product, its time the slower of computing and fetching.
 
-Three rooms stand behind these names: how a network becomes a list of matrix products (``gemm``,
+Four rooms stand behind these names: how a network becomes a list of matrix products (``gemm``,
 ``workloads``), how long an array takes for one and what its cells gain from narrow operands
-(``systolic``, ``cells``), and what a whole machine makes of it in cycles, bytes and picojoules
-(``machine``, ``report``, ``energy``).
+(``systolic``, ``lanes``, ``cells``), what becomes of zeros (``sparsity``, ``queues``, ``engine``), and what
+a whole machine makes of it in cycles, bytes and picojoules (``machine``, ``report``, ``energy``).
 """
 
 from nncourse.accelerator.cells import (
@@ -16,9 +16,20 @@ from nncourse.accelerator.cells import (
     WEIGHT_SERIAL,
     Cell,
 )
+from nncourse.accelerator.decoder import Decoder
 from nncourse.accelerator.gemm import Gemm, gemms
+from nncourse.accelerator.lanes import Lanes
 from nncourse.accelerator.machine import EDGE, SERVER, Accelerator
 from nncourse.accelerator.report import Report
+from nncourse.accelerator.sparsity import (
+    NM,
+    Blocks,
+    Channels,
+    DenseHardware,
+    Gating,
+    Skipping,
+    Sparsity,
+)
 from nncourse.accelerator.systolic import SystolicArray
 
 __all__ = [
@@ -27,14 +38,23 @@ __all__ = [
     "FIXED",
     "FUSIBLE",
     "FUSIBLE_IN_GRID",
+    "NM",
     "SERVER",
     "TWO_WIDTH",
     "TWO_WIDTH_IN_GRID",
     "WEIGHT_SERIAL",
     "Accelerator",
+    "Blocks",
     "Cell",
+    "Channels",
+    "Decoder",
+    "DenseHardware",
+    "Gating",
     "Gemm",
+    "Lanes",
     "Report",
+    "Skipping",
+    "Sparsity",
     "SystolicArray",
     "gemms",
 ]

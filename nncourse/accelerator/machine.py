@@ -1,7 +1,7 @@
 """A whole machine: an array, an on-chip memory, a channel to DRAM; and what it makes of a network.
 
-Three sentences carry the model. A layer is a matrix product. A layer takes as long as the slower of
-computing and fetching. Energy is counts times a table.
+Three sentences carry the model. A layer is a matrix product. A layer takes as long as the slowest of
+computing, fetching and decoding. Energy is counts times a table.
 
 The rule for DRAM traffic is a teaching rule, no mapper: a layer keeps either a slice of its weights or
 a slice of its inputs on chip and streams the other past it, whichever moves fewer bytes. The groups of
@@ -12,17 +12,22 @@ fixed cell's is the datapath's, so narrow values save traffic there and no cycle
 products sums them, and fills p places of the inner dimension k: the array sees ceil(k / p), and short
 sums leave part of the cell idle. This is the fold of Bit Fusion's own simulator; filling and draining
 take the cells that are there, and operands are taken to reach them fast enough.
+
+What the machine makes of a zero is the matter of its rung on the ladder of ``sparsity``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncourse.accelerator.cells import FIXED, Cell
+from nncourse.accelerator.counts import layer_counts
+from nncourse.accelerator.decoder import Decoder
+from nncourse.accelerator.effort import Array
 from nncourse.accelerator.energy import (
     DATAPATH_BITS,
     DRAM_PJ_PER_BYTE,
@@ -30,8 +35,11 @@ from nncourse.accelerator.energy import (
     sram_pj_per_byte,
 )
 from nncourse.accelerator.gemm import Gemm
+from nncourse.accelerator.lanes import Lanes
 from nncourse.accelerator.report import Report
-from nncourse.accelerator.systolic import SystolicArray, ceil_divide
+from nncourse.accelerator.sparsity import DENSE, DenseHardware, Gating, Sparsity
+from nncourse.accelerator.systolic import SystolicArray
+from nncourse.accelerator.zeros import Mask, given_zeros
 
 ACCUMULATOR_BITS = (
     32  # partial sums of integer products; floats accumulate in their own width, at least 32
@@ -48,16 +56,21 @@ class Accelerator:
     dram_bytes_per_cycle  bandwidth of the channel
     clock_hz              of array and channel
     datapath              a format of ``energy.PRICES``; every value on chip takes its width
-    cell                  what the array is made of; any but ``cells.FIXED`` needs the datapath int8
+    cell                  what the array is made of; any but ``cells.FIXED`` needs the datapath int8, a
+                          systolic array, and dense or gated hardware
+    sparsity              what becomes of zeros, a rung of ``sparsity``
+    decoder               of compressed weights; None where they are widened for nothing
     """
 
     name: str
-    array: SystolicArray
+    array: Array
     sram_bytes: int
     dram_bytes_per_cycle: float
     clock_hz: float
     datapath: str = "int8"
     cell: Cell = FIXED
+    sparsity: Sparsity = DENSE
+    decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
         price(self.datapath)
@@ -65,6 +78,12 @@ class Accelerator:
             raise ValueError(
                 f"cell: a {self.cell.name} cell computes in integers of up to 8 bits and needs the "
                 f"datapath int8; got {self.datapath}"
+            )
+        plain = isinstance(self.sparsity, DenseHardware | Gating)
+        if self.cell != FIXED and (isinstance(self.array, Lanes) or not plain):
+            raise ValueError(
+                f"cell: a {self.cell.name} cell works in a systolic array, on dense or gated hardware; "
+                f"got {type(self.array).__name__} and {type(self.sparsity).__name__}"
             )
         for field in ("sram_bytes", "dram_bytes_per_cycle", "clock_hz"):
             if not getattr(self, field) > 0:
@@ -85,12 +104,33 @@ class Accelerator:
         >>> EDGE.with_cell(FUSIBLE, equal_area=True).array.cells
         100
         """
-        if equal_area and self.cell != FIXED:
+        if not equal_area:
+            return replace(self, cell=cell)
+        if self.cell != FIXED or not isinstance(self.array, SystolicArray):
             raise ValueError(
-                f"equal_area counts from an array of fixed cells; got {self.cell.name}"
+                "equal_area counts from a systolic array of fixed cells; got "
+                f"{type(self.array).__name__} of {self.cell.name} ones"
             )
-        array = cell.array_in_area_of(self.array) if equal_area else self.array
-        return replace(self, cell=cell, array=array)
+        return replace(self, cell=cell, array=cell.array_in_area_of(self.array))
+
+    def with_array(self, array: Array) -> Accelerator:
+        """The same machine around another array."""
+        return replace(self, array=array)
+
+    def with_sparsity(self, sparsity: Sparsity) -> Accelerator:
+        """The same machine on another rung of the ladder.
+
+        >>> from nncourse.accelerator.sparsity import Gating
+        >>> layers = [Gemm("fc", 1, 64, 64)]
+        >>> reports = [machine.run(layers, densities=0.25) for machine in (EDGE, EDGE.with_sparsity(Gating()))]
+        >>> [(int(report.cycles[0]), round(float(report.mac_pj[0]))) for report in reports]
+        [(1056, 1229), (1056, 307)]
+        """
+        return replace(self, sparsity=sparsity)
+
+    def with_decoder(self, decoder: Decoder | None) -> Accelerator:
+        """The same machine with a decoder, or without."""
+        return replace(self, decoder=decoder)
 
     @property
     def word_bytes(self) -> float:
@@ -104,16 +144,24 @@ class Accelerator:
         weight_bytes: ArrayLike | None = None,
         weight_bits: ArrayLike | None = None,
         activation_bits: ArrayLike | None = None,
+        masks: Mapping[str, Mask] | None = None,
+        densities: ArrayLike | None = None,
     ) -> Report:
         """Cycles, traffic and energy of every layer.
 
         layers           products, in order
-        weight_bytes     stored bytes of each layer's weights, shape (layers,), fetched as they are stored
-                         and widened on the way in; when None, as ``weight_bits`` make them
+        weight_bytes     stored bytes of each layer's weights, shape (layers,), indices included, fetched as
+                         they are stored and widened on the way in; when None, as ``weight_bits`` and
+                         the rung of the machine make them
         weight_bits      whole bits of each layer's weights, one for all or shape (layers,); when None,
                          the width of the datapath. Where both sides are computed, both are activations
         activation_bits  whole bits of what each layer reads, likewise. What it writes is as wide as
                          what the next of ``layers`` reads; after the last, as the datapath
+
+        masks            True = kept, by the name under which a layer's weights are stored, in the order
+                         (outputs, inputs, kernel) of the weight; a layer that is not named is whole
+        densities        instead: share of the weights kept, one for all or shape (layers,), each weight by
+                         chance: cycles and counts are then expectations
 
         A cell without a price gives an energy of NaN for the arithmetic, and so for the sum.
         """
@@ -126,7 +174,18 @@ class Accelerator:
             has_weights.astype(bool), self._bits("weight_bits", weight_bits, len(rows)), read_bits
         )
         written_bits = np.append(read_bits[1:], DATAPATH_BITS[self.datapath])
-        stored = n * k * groups * second_bits / 8
+        weighted = has_weights.astype(bool)
+        input_word, weight_word, products = self._in_cells(read_bits, second_bits)
+        counts = layer_counts(
+            layers,
+            array=self.array,
+            cell=self.cell,
+            sparsity=self.sparsity,
+            products=products,
+            zeros=given_zeros(layers, masks, densities),
+        )
+        stored = (counts["stored_words"] * second_bits + counts["index_bits"]) / 8
+        on_chip = counts["stored_words"] * weight_word + counts["index_bits"] / 8
         if weight_bytes is not None:
             given = np.asarray(weight_bytes, dtype=np.float64)
             if given.shape != stored.shape or not (given >= 0).all():
@@ -134,43 +193,49 @@ class Accelerator:
                     f"weight_bytes is one size of at least 0 for each of {len(rows)} layers"
                 )
             # What is computed, not stored, crosses the channel as wide as it is.
-            stored = np.where(has_weights.astype(bool), given, stored)
-        input_word, weight_word, products = self._in_cells(read_bits, second_bits)
-        input_bytes = input_words * read_bits / 8
-        output_bytes = m * n * groups * written_bits / 8
+            stored = np.where(weighted, given, stored)
+        read_words = counts["weight_reads"]
+        read_bytes = read_words * weight_word + counts["index_reads"] * counts["index_bits"] / 8
+        decoded = np.zeros(len(rows))
+        if self.decoder is not None and self.decoder.where == "pe":
+            # Stored weights are kept and read as they are; each read is decoded.
+            decoded = np.where(weighted, read_words * weight_word, 0.0)
+            share = np.divide(
+                stored, on_chip, out=np.ones(len(rows)), where=weighted & (on_chip > 0)
+            )
+            read_bytes, on_chip = read_bytes * share, on_chip * share
+        input_bytes = input_words * read_bits / 8 * counts["inputs_left"]
+        output_bytes = m * n * groups * written_bits / 8 * counts["outputs_left"]
         buffer = self.sram_bytes / 4 * groups  # each group has the whole buffer in its turn
-        keep_weights = stored + input_bytes * np.ceil(n * k * groups * weight_word / buffer)
-        keep_inputs = input_bytes + stored * np.ceil(input_words * input_word / buffer)
+        refetches = np.ceil(input_words * counts["inputs_left"] * input_word / buffer)
+        keep_weights = stored + input_bytes * np.ceil(on_chip / buffer)
+        keep_inputs = input_bytes + stored * refetches
         dram_bytes = np.minimum(keep_weights, keep_inputs) + output_bytes
-        if self.cell.is_serial:
-            places = k
-            cycles = np.ceil(self.array.cycles_of(m, n, k) / products).astype(np.int64)
-        else:
-            places = ceil_divide(k, products.astype(np.int64))
-            cycles = self.array.cycles_of(m, n, places)
-        reads, weight_reads, _ = self.array.sram_of(m, n, k)
-        _, _, partial_writes = self.array.sram_of(m, n, places)
-        folds = (
-            np.ones_like(k) if self.array.dataflow == "os" else ceil_divide(places, self.array.rows)
-        )
-        partial_reads = m * n * (folds - 1)
+        if self.decoder is not None and self.decoder.where == "dma":
+            fetches = np.where(keep_weights <= keep_inputs, 1.0, refetches)
+            decoded = np.where(weighted, on_chip * fetches, 0.0)
         partial_bytes = max(ACCUMULATOR_BITS / 8, self.word_bytes)
-        sram_bytes = groups * (
-            reads * input_word
-            + weight_reads * weight_word
-            + (partial_writes + partial_reads) * partial_bytes
+        sram_bytes = (
+            counts["input_reads"] * input_word
+            + read_bytes
+            + (counts["output_writes"] + counts["output_reads"]) * partial_bytes
         )
-        macs = m * n * k * groups
         energy_ratio = float("nan") if self.cell.energy_ratio is None else self.cell.energy_ratio
+        rate, decode_price = (
+            (self.decoder.bytes_per_cycle, self.decoder.pj_per_byte) if self.decoder else (1.0, 0.0)
+        )
         return Report(
             names=tuple(g.name for g in layers),
-            macs=macs,
-            compute_cycles=cycles * groups,
+            macs=m * n * k * groups,
+            effective_macs=counts["macs"],
+            compute_cycles=counts["cycles"],
             dram_cycles=dram_bytes / self.dram_bytes_per_cycle,
+            decode_cycles=decoded / rate,
             dram_bytes=dram_bytes,
-            mac_pj=macs * price(self.datapath).mac_pj * (energy_ratio / products),
+            mac_pj=counts["macs"] * price(self.datapath).mac_pj * (energy_ratio / products),
             sram_pj=sram_bytes * sram_pj_per_byte(self.sram_bytes),
             dram_pj=dram_bytes * DRAM_PJ_PER_BYTE,
+            decode_pj=decoded * decode_price,
             products=products,
             cells=self.array.cells,
         )
