@@ -51,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--folder", type=Path, help="where to store it (default: the package)")
 
     accelerator = command("accelerator", _accelerator, "check the accelerator model")
-    accelerator.add_argument("action", choices=["compare-scalesim"])
-    accelerator.add_argument("file", type=Path, metavar="FILE.csv")
+    accelerator.add_argument("action", choices=["validate", "compare-scalesim"])
+    accelerator.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE.csv", help="rows of SCALE-Sim to compare with"
+    )
 
     experiment = command(
         "experiment", _experiment, "run the experiment of a claim, record its table"
@@ -102,8 +104,14 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _accelerator(options: argparse.Namespace) -> int:
-    from nncourse.accelerator import scalesim
+    from nncourse.accelerator import scalesim, validation
 
+    if options.action == "validate":
+        if options.file is not None:
+            raise ValueError(f"validate reads no file; got {options.file}")
+        return validation.main()
+    if options.file is None:
+        raise ValueError("compare-scalesim needs FILE.csv, with rows that SCALE-Sim reported")
     return scalesim.main(options.file)
 
 
