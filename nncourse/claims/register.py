@@ -8,7 +8,18 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from nncourse.claims import codebooks, compression, narrow, precision, rankings, widths
+from nncourse.claims import (
+    codebooks,
+    compression,
+    lock_step,
+    narrow,
+    operations,
+    precision,
+    rankings,
+    redundancy,
+    shapes,
+    widths,
+)
 from nncourse.claims.verdict import Verdict
 from nncourse.experiments import record
 
@@ -50,6 +61,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Q3": narrow.narrow_works_and_hardware_lags,
         "Q4": codebooks.tables_save_accuracy_and_cost_area,
         "Q5": widths.variable_width,
+        "P1": redundancy.redundant_connections_go_without_loss,
+        "P2": operations.four_fifths_of_operations_go,
+        "P3": lock_step.five_times_fewer_three_times_faster,
+        "P4": shapes.shape_trades_ratio_for_time,
     }
 )
 
