@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
+from nncourse.accelerator.chances import rows_left, spans, touched
 from nncourse.accelerator.lanes import Lanes
 from nncourse.accelerator.systolic import SystolicArray
 from nncourse.accelerator.zeros import Mask, PrunedGemm
@@ -93,25 +94,40 @@ def _skipping_lanes(
     correlated: tuple[int, int],
 ) -> Effort:
     if isinstance(layer.zeros, float):
-        cycles = array.expected_cycles(layer.n, layer.k, layer.zeros, block=correlated)
-        cycles *= layer.groups
-        chance = 1.0 - (1.0 - layer.zeros) ** -(-array.width // correlated[1])
-        vectors = -(-layer.k // array.width) * layer.n * layer.groups * chance
+        cycles = layer.groups * array.expected_cycles(
+            layer.n, layer.k, layer.zeros, block=correlated
+        )
     else:
         cycles = float(sum(array.sparse_cycles(mask) for mask in layer.masks))
-        vectors = float(sum(array.work(mask).sum() for mask in layer.masks))
     inputs, _, outputs = array.sram_of(layer.m, layer.n, layer.k)
     return Effort(
         cycles=layer.m * cycles,
         macs=layer.m * layer.num_kept,
         input_reads=inputs * layer.groups,
-        weight_reads=layer.m * vectors * array.width,
+        weight_reads=layer.m * stored_words,
         output_writes=outputs * layer.groups,
         output_reads=0,
         stored_words=stored_words,
         index_bits=index_bits,
         index_reads=layer.m,
     )
+
+
+class _Tiles(NamedTuple):
+    """Tiles of a systolic array, each with the share of the layer that is left of it; shape (tiles,).
+
+    sizes  outputs of the tile (of a fold with inputs held: its inputs)
+    left   inputs that any of the outputs uses (outputs that use any of the inputs)
+    there  1 where anything is left, or the chance of it
+    folds  of ``array.rows`` that are left
+    times  that such a tile occurs
+    """
+
+    sizes: NDArray[np.int64]
+    left: NDArray[np.float64]
+    there: NDArray[np.float64]
+    folds: NDArray[np.float64]
+    times: NDArray[np.int64]
 
 
 def _skipping_systolic(
@@ -123,83 +139,91 @@ def _skipping_systolic(
 ) -> Effort:
     """Inputs left in each tile of outputs (ws, os), or outputs left in each fold of inputs (is).
 
-    The formulas of a fold are those of ``systolic``, with what is left in the place of the whole.
+    The formulas of a fold are those of ``systolic``, with what is left in the place of the whole. On-chip
+    memory holds the stored words; zeros among them are put in on their way into the array.
     """
     along_outputs = array.dataflow != "is"
-    length, side = (layer.n, array.cols) if along_outputs else (layer.k, array.rows)
-    sizes = np.array([min(side, length - start) for start in range(0, length, side)])
     if isinstance(layer.zeros, float):
-        tiles = _expected_tiles(layer, sizes, array, along_outputs, correlated)
+        tiles = _expected_tiles(layer, layer.zeros, array, along_outputs, correlated)
     else:
-        tiles = _masked_tiles(layer.zeros, sizes, array, along_outputs)
-    left, there, folds = tiles
-    sizes = np.tile(sizes, layer.groups)
+        tiles = _masked_tiles(layer.zeros, array, along_outputs)
     m, rows, columns = layer.m, array.rows, array.cols
+
+    def total(each: NDArray[np.float64]) -> float:
+        return float((each * tiles.times).sum())
+
     if array.dataflow == "ws":
         passes = 1
-        cycles = (folds * (2 * rows + columns + m - 2)).sum()
-        reads = m * left.sum(), (left * sizes).sum()
-        writes = (m * sizes * folds).sum()
-        kept_sums = (m * sizes * there).sum()
+        cycles = total(tiles.folds * (2 * rows + columns + m - 2))
+        reads = m * total(tiles.left)
+        writes = m * total(tiles.sizes * tiles.folds)
+        kept_sums = m * total(tiles.sizes * tiles.there)
     elif array.dataflow == "os":
         passes = -(-m // rows)
-        cycles = (passes * (left + (rows + columns - 2) * there)).sum()
-        reads = m * left.sum(), passes * (left * sizes).sum()
-        writes = kept_sums = (m * sizes).sum()
+        cycles = passes * total(tiles.left + (rows + columns - 2) * tiles.there)
+        reads = m * total(tiles.left)
+        writes = kept_sums = float(m * layer.n * layer.groups)
     else:
         passes = -(-m // columns)
-        cycles = (passes * (left + (2 * rows + columns - 2) * there)).sum()
-        reads = (m * sizes * there).sum(), passes * (left * sizes).sum()
-        writes = m * left.sum()
-        kept_sums = min(writes, m * layer.n * layer.groups)
+        cycles = passes * total(tiles.left + (2 * rows + columns - 2) * tiles.there)
+        reads = m * total(tiles.sizes * tiles.there)
+        writes = m * total(tiles.left)
+        kept_sums = min(writes, float(m * layer.n * layer.groups))
     return Effort(
-        cycles=float(cycles),
+        cycles=cycles,
         macs=m * layer.num_kept,
-        input_reads=float(reads[0]),
-        weight_reads=float(reads[1]),
-        output_writes=float(writes),
-        output_reads=float(writes - kept_sums),
+        input_reads=reads,
+        weight_reads=passes * stored_words,
+        output_writes=writes,
+        output_reads=writes - kept_sums,
         stored_words=stored_words,
         index_bits=index_bits,
         index_reads=passes,
     )
 
 
-Tiles = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-
-
-def _masked_tiles(
-    masks: Mask, sizes: NDArray[np.int64], array: SystolicArray, along_outputs: bool
-) -> Tiles:
-    """For each tile of each group: what is left of the other axis, whether anything is, and in how many folds."""
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+def _masked_tiles(masks: Mask, array: SystolicArray, along_outputs: bool) -> _Tiles:
+    groups, outputs, inputs = masks.shape
+    length, side = (outputs, array.cols) if along_outputs else (inputs, array.rows)
+    starts = np.arange(0, length, side)
     used = np.logical_or.reduceat(masks, starts, axis=1 if along_outputs else 2)
     left = used.sum(axis=2 if along_outputs else 1).astype(np.float64).ravel()
-    return left, (left > 0).astype(np.float64), np.ceil(left / array.rows)
+    return _Tiles(
+        sizes=np.tile(np.minimum(side, length - starts), groups),
+        left=left,
+        there=(left > 0).astype(np.float64),
+        folds=np.ceil(left / array.rows),
+        times=np.ones(left.size, dtype=np.int64),
+    )
 
 
 def _expected_tiles(
     layer: PrunedGemm,
-    sizes: NDArray[np.int64],
+    density: float,
     array: SystolicArray,
     along_outputs: bool,
     block: tuple[int, int],
-) -> Tiles:
-    """The expectations of :func:`_masked_tiles`, for blocks that are kept by chance.
-
-    The number of rows left is binomial, so the expected number of folds is the sum over j of the chance
-    that more than ``j * array.rows`` are left.
-    """
-    density = layer.zeros
-    assert isinstance(density, float)
-    whole, along, across = layer.k, block[0], block[1]
-    if not along_outputs:
-        whole, along, across = layer.n, block[1], block[0]
-    chance = 1.0 - (1.0 - density) ** np.ceil(sizes / along)
-    trials = -(-whole // across)  # rows of one block are left together
-    limits = np.arange(0, whole, array.rows) // across
-    distinct, place = np.unique(chance, return_inverse=True)  # two: full tiles, and the last one
-    more = np.where(distinct[:, None] < 1, 1.0 - bdtr(limits, trials, distinct[:, None]), 1.0)
-    tiles = (whole * chance, more[place, 0], more.sum(axis=1)[place])
-    left, there, folds = (np.tile(each, layer.groups) for each in tiles)
-    return left, there, folds
+) -> _Tiles:
+    """The expectations of :func:`_masked_tiles`, for blocks that are kept by chance."""
+    if along_outputs:
+        (length, whole), side, (along, across) = (layer.n, layer.k), array.cols, block
+    else:
+        (length, whole), side, (across, along) = (layer.k, layer.n), array.rows, block
+    pieces = spans(length, side, along)
+    expected = [
+        rows_left(
+            whole,
+            block=across,
+            chance=1.0 - (1.0 - density) ** touched(offset, size, along),
+            rows=array.rows,
+        )
+        for offset, size in pieces
+    ]
+    left, there, folds = np.array(expected).T
+    return _Tiles(
+        sizes=np.array([size for _, size in pieces]),
+        left=left,
+        there=there,
+        folds=folds,
+        times=np.array(list(pieces.values())) * layer.groups,
+    )

@@ -7,7 +7,8 @@ group is the largest of many random numbers, and that is what is lost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
+from nncourse.accelerator.chances import expected_largest, kept_vectors, spans, touched
 from nncourse.accelerator.gemm import Gemm
 from nncourse.accelerator.queues import queue_cycles
 from nncourse.accelerator.systolic import ceil_divide
@@ -63,6 +65,7 @@ class Lanes:
     """
 
     lanes: int
+    _: KW_ONLY
     width: int = 1
     group: int = 32
     queue_depth: int = 1
@@ -136,16 +139,25 @@ class Lanes:
             raise ValueError(
                 f"queue_depth {self.queue_depth} has no closed form; give a mask, or a barrier (1)"
             )
-        together = max(1, block[1] // self.width)  # vectors of a lane that share one block
-        chance = 1.0 - (1.0 - density) ** ceil_divide(self.width, block[1])
-        group = ceil_divide(min(self.group, ceil_divide(inputs, self.width)), together)
-        whole, rest = divmod(ceil_divide(ceil_divide(inputs, self.width), together), group)
-        tiles, last = divmod(outputs, self.lanes)
-        total = 0.0
-        for lanes, times in ((self.lanes, tiles), (last, 1)):
-            if lanes and times:
-                apart = ceil_divide(lanes, block[0])
-                barriers = whole * expected_max(apart, group, chance)
-                barriers += expected_max(apart, rest, chance) if rest else 0.0
-                total += times * together * barriers
-        return total
+        if not 0.0 <= density <= 1.0:
+            raise ValueError(f"density is a fraction in [0, 1]; got {density}")
+        rows, columns = block
+        apart: Counter[int] = Counter()  # block rows among the lanes of a tile
+        for (offset, size), times in spans(outputs, self.lanes, rows).items():
+            apart[touched(offset, size, rows)] += times
+        between = spans(inputs, self.group * self.width, columns)
+        return sum(
+            tiles * barriers * self._expected_slowest(lanes, *piece, columns, density)
+            for lanes, tiles in apart.items()
+            for piece, barriers in between.items()
+        )
+
+    def _expected_slowest(
+        self, lanes: int, offset: int, inputs: int, columns: int, density: float
+    ) -> float:
+        """Expected vectors of the slowest lane between two barriers."""
+        if columns == 1 and inputs % self.width == 0:
+            chance = 1.0 - (1.0 - density) ** self.width
+            return expected_max(lanes, inputs // self.width, chance)
+        chances = kept_vectors(offset, inputs, width=self.width, block=columns, density=density)
+        return expected_largest(chances, lanes)

@@ -3,17 +3,14 @@
 Three sentences carry the model. A layer is a matrix product. A layer takes as long as the slowest of
 computing, fetching and decoding. Energy is counts times a table.
 
-The rule for DRAM traffic is a teaching rule, no mapper: a layer keeps either a slice of its weights or
-a slice of its inputs on chip and streams the other past it, whichever moves fewer bytes. The groups of
-a layer share nothing and come one after another, so each is sliced for itself.
-
 Values cross the channel as wide as they are. On chip they take the width that the cells compute with: a
 fixed cell's is the datapath's, so narrow values save traffic there and no cycle. A cell that parts into p
 products sums them, and fills p places of the inner dimension k: the array sees ceil(k / p), and short
 sums leave part of the cell idle. This is the fold of Bit Fusion's own simulator; filling and draining
 take the cells that are there, and operands are taken to reach them fast enough.
 
-What the machine makes of a zero is the matter of its rung on the ladder of ``sparsity``.
+What the machine makes of a zero is the matter of its rung on the ladder of ``sparsity``; which bytes it
+moves, that of ``traffic``.
 """
 
 from __future__ import annotations
@@ -39,11 +36,11 @@ from nncourse.accelerator.lanes import Lanes
 from nncourse.accelerator.report import Report
 from nncourse.accelerator.sparsity import DENSE, DenseHardware, Gating, Sparsity
 from nncourse.accelerator.systolic import SystolicArray
+from nncourse.accelerator.traffic import traffic
 from nncourse.accelerator.zeros import Mask, given_zeros
 
-ACCUMULATOR_BITS = (
-    32  # partial sums of integer products; floats accumulate in their own width, at least 32
-)
+# Of partial sums of integer products; floats accumulate in their own width, at least this.
+ACCUMULATOR_BITS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +167,11 @@ class Accelerator:
         rows = [(g.m, g.n, g.k, g.groups, g.input_words, g.has_weights) for g in layers]
         m, n, k, groups, input_words, has_weights = np.array(rows, dtype=np.int64).T
         read_bits = self._bits("activation_bits", activation_bits, len(rows))
+        weighted = has_weights.astype(bool)
         second_bits = np.where(
-            has_weights.astype(bool), self._bits("weight_bits", weight_bits, len(rows)), read_bits
+            weighted, self._bits("weight_bits", weight_bits, len(rows)), read_bits
         )
         written_bits = np.append(read_bits[1:], DATAPATH_BITS[self.datapath])
-        weighted = has_weights.astype(bool)
         input_word, weight_word, products = self._in_cells(read_bits, second_bits)
         counts = layer_counts(
             layers,
@@ -185,7 +182,6 @@ class Accelerator:
             zeros=given_zeros(layers, masks, densities),
         )
         stored = (counts["stored_words"] * second_bits + counts["index_bits"]) / 8
-        on_chip = counts["stored_words"] * weight_word + counts["index_bits"] / 8
         if weight_bytes is not None:
             given = np.asarray(weight_bytes, dtype=np.float64)
             if given.shape != stored.shape or not (given >= 0).all():
@@ -194,48 +190,34 @@ class Accelerator:
                 )
             # What is computed, not stored, crosses the channel as wide as it is.
             stored = np.where(weighted, given, stored)
-        read_words = counts["weight_reads"]
-        read_bytes = read_words * weight_word + counts["index_reads"] * counts["index_bits"] / 8
-        decoded = np.zeros(len(rows))
-        if self.decoder is not None and self.decoder.where == "pe":
-            # Stored weights are kept and read as they are; each read is decoded.
-            decoded = np.where(weighted, read_words * weight_word, 0.0)
-            share = np.divide(
-                stored, on_chip, out=np.ones(len(rows)), where=weighted & (on_chip > 0)
-            )
-            read_bytes, on_chip = read_bytes * share, on_chip * share
-        input_bytes = input_words * read_bits / 8 * counts["inputs_left"]
-        output_bytes = m * n * groups * written_bits / 8 * counts["outputs_left"]
-        buffer = self.sram_bytes / 4 * groups  # each group has the whole buffer in its turn
-        refetches = np.ceil(input_words * counts["inputs_left"] * input_word / buffer)
-        keep_weights = stored + input_bytes * np.ceil(on_chip / buffer)
-        keep_inputs = input_bytes + stored * refetches
-        dram_bytes = np.minimum(keep_weights, keep_inputs) + output_bytes
-        if self.decoder is not None and self.decoder.where == "dma":
-            fetches = np.where(keep_weights <= keep_inputs, 1.0, refetches)
-            decoded = np.where(weighted, on_chip * fetches, 0.0)
-        partial_bytes = max(ACCUMULATOR_BITS / 8, self.word_bytes)
-        sram_bytes = (
-            counts["input_reads"] * input_word
-            + read_bytes
-            + (counts["output_writes"] + counts["output_reads"]) * partial_bytes
+        moved = traffic(
+            counts,
+            groups=groups,
+            input_words=input_words,
+            input_bytes=input_words * read_bits / 8 * counts["inputs_left"],
+            stored_bytes=stored,
+            output_bytes=m * n * groups * written_bits / 8 * counts["outputs_left"],
+            input_word=input_word,
+            weight_word=weight_word,
+            partial_word=max(ACCUMULATOR_BITS / 8, self.word_bytes),
+            weighted=weighted,
+            sram_bytes=self.sram_bytes,
+            decoder=self.decoder,
         )
         energy_ratio = float("nan") if self.cell.energy_ratio is None else self.cell.energy_ratio
-        rate, decode_price = (
-            (self.decoder.bytes_per_cycle, self.decoder.pj_per_byte) if self.decoder else (1.0, 0.0)
-        )
         return Report(
             names=tuple(g.name for g in layers),
             macs=m * n * k * groups,
             effective_macs=counts["macs"],
             compute_cycles=counts["cycles"],
-            dram_cycles=dram_bytes / self.dram_bytes_per_cycle,
-            decode_cycles=decoded / rate,
-            dram_bytes=dram_bytes,
+            dram_cycles=moved.dram_bytes / self.dram_bytes_per_cycle,
+            decode_cycles=moved.decoded_bytes
+            / (self.decoder.bytes_per_cycle if self.decoder else 1.0),
+            dram_bytes=moved.dram_bytes,
             mac_pj=counts["macs"] * price(self.datapath).mac_pj * (energy_ratio / products),
-            sram_pj=sram_bytes * sram_pj_per_byte(self.sram_bytes),
-            dram_pj=dram_bytes * DRAM_PJ_PER_BYTE,
-            decode_pj=decoded * decode_price,
+            sram_pj=moved.sram_bytes * sram_pj_per_byte(self.sram_bytes),
+            dram_pj=moved.dram_bytes * DRAM_PJ_PER_BYTE,
+            decode_pj=moved.decoded_bytes * (self.decoder.pj_per_byte if self.decoder else 0.0),
             products=products,
             cells=self.array.cells,
         )

@@ -48,8 +48,15 @@ class Report:
 
     @property
     def utilization(self) -> NDArray[np.float64]:
-        """Share of the products that the cells could start, waiting included, that they do start."""
-        return self.effective_macs / (self.cycles * self.cells * self.products)
+        """Share of the products that the cells could start, waiting included, that they do start.
+
+        0 for a layer of which nothing is left, which takes no time.
+        """
+        possible = self.cycles * self.cells * self.products
+        share: NDArray[np.float64] = np.divide(
+            self.effective_macs, possible, out=np.zeros(len(self.names)), where=possible > 0
+        )
+        return share
 
     def table(self) -> pd.DataFrame:
         """One row a layer; ``bound`` names what its time went to."""

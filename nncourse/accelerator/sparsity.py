@@ -137,7 +137,8 @@ class NM:
     """Of every m consecutive inputs of an output at most n are kept, and n places are stored.
 
     The array sees an inner dimension of ``ceil(k n / m)``; inputs are all read, and each place picks the
-    one that it needs of its m. Masks with more than n in a stretch raise ValueError.
+    one that it needs of its m. Masks with more than n in a stretch raise ValueError. The last stretch may
+    be short: where a mask keeps more of it than its share, the output that keeps most sets the dimension.
 
     Source: Mishra et al., Accelerating sparse deep neural networks, arXiv:2104.08378, section 3.
     """
@@ -151,6 +152,7 @@ class NM:
 
     def effort(self, array: Array, layer: PrunedGemm) -> Effort:
         """What the layer takes of an array that works on n in m."""
+        inner = ceil(layer.k * self.n / self.m)
         if isinstance(layer.zeros, float):
             if layer.zeros > self.n / self.m + 1e-9:
                 raise ValueError(
@@ -159,16 +161,16 @@ class NM:
                 )
         else:
             self._check(layer)
-        whole = dense_effort(array, layer)
-        part = dense_effort(array, layer, k=ceil(layer.k * self.n / self.m))
-        places = layer.n * ceil(layer.k * self.n / self.m) * layer.groups
+            inner = max(inner, int(layer.zeros.sum(axis=2).max()))
+        places = layer.n * inner * layer.groups
+        part = dense_effort(array, layer, k=inner)
         return replace(
             part,
             macs=layer.m * min(layer.num_kept, places),
-            input_reads=whole.input_reads,
+            input_reads=dense_effort(array, layer).input_reads,
             stored_words=places,
-            index_bits=places * max(1, (self.m - 1).bit_length()) if self.n < self.m else 0,
-            index_reads=max(1, round(part.weight_reads / max(part.stored_words, 1))),
+            index_bits=places * (self.m - 1).bit_length() if self.n < self.m else 0,
+            index_reads=part.weight_reads / places,
         )
 
     def _check(self, layer: PrunedGemm) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,15 +28,12 @@ class PrunedGemm:
     groups: int
     zeros: Mask | float
 
-    @property
-    def density(self) -> float:
-        """Share of the weights that are kept."""
-        return float(np.mean(self.zeros))
-
-    @property
+    @cached_property
     def num_kept(self) -> float:
         """Weights that are kept, in all groups; a fraction where only a share is known."""
-        return self.density * self.n * self.k * self.groups
+        if isinstance(self.zeros, float):
+            return self.zeros * self.n * self.k * self.groups
+        return float(np.count_nonzero(self.zeros))
 
     @property
     def masks(self) -> list[Mask]:
@@ -48,7 +46,7 @@ class PrunedGemm:
 def given_zeros(
     layers: Sequence[Gemm], masks: Mapping[str, Mask] | None, densities: ArrayLike | None
 ) -> list[Mask | float | None]:
-    """The zeros of each layer as ``Shape`` takes them; None for a layer that is whole.
+    """The zeros of each layer as ``PrunedGemm`` takes them; None for a layer that is whole.
 
     layers, masks, densities  as for :meth:`Accelerator.run`; giving both raises ValueError
     """
