@@ -7,7 +7,7 @@ without work takes a cycle.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +24,7 @@ from nncourse.accelerator.synthesis import SYNTHESIS
 
 SEED = 0
 MONTE_CARLO = 20_000
-DEPTHS = (1, 2, 4, 8, 16, 64)
 ELEMENT_COUNTS = (1, 4, 16, 64, 256)
-SWEPT = ("Alex-7", "VGG-7", "NT-We")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +178,17 @@ def _queues() -> Iterator[Check]:
     )
 
 
-def load_balances(depths: tuple[int, ...] = (1, 8)) -> dict[tuple[str, int], float]:
-    """Share of busy cycles of the engine, by layer and queue depth."""
+def load_balances(
+    depths: Sequence[int] = (1, 8), layers: Collection[str] | None = None
+) -> dict[tuple[str, int], float]:
+    """Share of busy cycles of the engine, by layer and queue depth.
+
+    layers  of ``eie_tables``; all when None
+    """
     found = {}
-    for row in tqdm(eie_tables.layers().to_dict("records"), desc="queue depths", leave=False):
+    rows = eie_tables.layers()
+    chosen = rows if layers is None else rows[rows["layer"].isin(layers)]
+    for row in tqdm(chosen.to_dict("records"), desc="queue depths", leave=False):
         mask, active = random_layer(
             int(row["inputs"]),
             int(row["outputs"]),
