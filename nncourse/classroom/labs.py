@@ -8,6 +8,7 @@ from types import MappingProxyType
 from nncourse.classroom.checks import (
     codebooks_and_bit_budgets,
     fine_tune_below_eight_bits,
+    prune_network,
     quantize_layer,
 )
 from nncourse.classroom.lab import Lab
@@ -19,6 +20,7 @@ LABS: Mapping[str, Lab] = MappingProxyType(
             quantize_layer.LAB,
             fine_tune_below_eight_bits.LAB,
             codebooks_and_bit_budgets.LAB,
+            prune_network.LAB,
         )
     }
 )
