@@ -51,10 +51,10 @@ def store(
 ) -> bytes:
     """The bytes of one file that holds every tensor, dropped weights left out.
 
-    tensors  floating, by name; those without a mask are stored whole, in fp32
+    tensors  floating, by name; those without a mask are stored whole
     masks    boolean, by name of a tensor, True = kept
-    bits     width of the kept weights: codes of a symmetric grid with one step an output channel,
-             2..16; None for fp32
+    bits     width of the weights, kept or whole: codes of a symmetric grid with one step an output
+             channel, 2..16; None for fp32. Tensors of one axis (biases) without a mask stay fp32
     where    how positions are written, one for all or by name; ``Bitmap()`` where nothing is said
 
     The carrier is the safetensors format. Codes and positions are packed without gaps, least
@@ -75,12 +75,13 @@ def store(
         value = np.asarray(value)
         if not np.issubdtype(value.dtype, np.floating):
             raise ValueError(f"tensors[{name!r}] is floating; got {value.dtype}")
-        if name not in masks:
+        mask = masks.get(name)
+        if mask is None and (bits is None or value.ndim < 2):
             arrays[name] = np.array(value, dtype=np.float32, order="C")
             continue
         form = (where.get(name) if isinstance(where, Mapping) else where) or Bitmap()
         try:
-            parts, notes[name] = _written(value, np.asarray(masks[name]), bits, form)
+            parts, notes[name] = _written(value, mask, bits, form)
         except ValueError as error:
             raise ValueError(f"tensors[{name!r}], shape {value.shape}: {error}") from None
         hidden = [f"{name}.{part}" for part in PARTS if f"{name}.{part}" in tensors]
@@ -160,8 +161,9 @@ def _stretches(data: bytes) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _written(
-    value: Tensor, mask: Mask, bits: int | None, where: Where
+    value: Tensor, given: Mask | None, bits: int | None, where: Where
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    mask = np.ones(value.shape, dtype=bool) if given is None else np.asarray(given)
     if mask.dtype != bool or mask.shape != value.shape or value.ndim < 2:
         raise ValueError(
             f"its mask is boolean of the same shape, of two axes or more; "
@@ -181,6 +183,8 @@ def _written(
         codes = to_unsigned(quantize(value, grid), grid)[mask]
         parts = {"kept": _bytes_of(codes, bits), "scale": grid.scale}
         note["bits"] = bits
+    if given is None:
+        return parts, note
     note |= {"bitmap": [where.rows, where.columns]} if isinstance(where, Bitmap) else {"m": where.m}
     parts["where"] = np.frombuffer(where.write(matrix), dtype=np.uint8)
     return parts, note
@@ -191,12 +195,8 @@ def _read(name: str, note: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> N
     count, kept = math.prod(shape), int(note["kept"])
     if len(shape) < 2 or min(shape) < 1 or count > MAX_VALUES or not 0 <= kept <= count:
         raise CodecError(f"data: the shape {shape} of {name} is not a shape; it is damaged")
-    written = arrays.pop(f"{name}.where").tobytes()
     matrix_shape = (shape[0], count // shape[0])
-    where: Where = (
-        Bitmap(*(int(x) for x in note["bitmap"])) if "bitmap" in note else Positions(int(note["m"]))
-    )
-    mask = where.read(written, matrix_shape, kept)
+    mask = _mask(name, note, arrays, matrix_shape, kept)
     values = np.zeros(matrix_shape, dtype=np.float32)
     stored = arrays.pop(f"{name}.kept")
     if "bits" not in note:
@@ -217,6 +217,22 @@ def _read(name: str, note: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> N
     if not np.isfinite(values).all():
         raise CodecError(f"data: the steps of {name} are too large; it is damaged")
     return values.reshape(shape)
+
+
+def _mask(
+    name: str,
+    note: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    shape: tuple[int, int],
+    num_kept: int,
+) -> Mask:
+    if "bitmap" not in note and "m" not in note:
+        if num_kept != math.prod(shape):
+            raise CodecError(f"data: {name} is whole and lacks weights; it is damaged")
+        return np.ones(shape, dtype=bool)
+    rows_columns = [int(side) for side in note.get("bitmap", [])]
+    where: Where = Bitmap(*rows_columns) if rows_columns else Positions(int(note["m"]))
+    return where.read(arrays.pop(f"{name}.where").tobytes(), shape, num_kept)
 
 
 def _bytes_of(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -131,3 +131,17 @@ def test_every_byte_belongs_to_a_tensor_or_to_the_header():
     assert sizes["fc.bias"] == 64 * 4
     assert sizes["fc.weight"] == 32 * 64 // 2 * 4 // 8 + 32 * 4 + 32 * 64 // 8
     assert sum(sizes.values()) == len(data)
+
+
+def test_whole_tensors_are_stored_in_the_same_width_and_biases_are_not():
+    weight, whole = weights((32, 64)), weights((10, 32), seed=1)
+    mask = masks.magnitude_mask(weight, sparsity=0.5)
+    tensors = {"a.weight": weight, "b.weight": whole, "b.bias": whole[:, 0]}
+    data = store(tensors, {"a.weight": mask}, bits=4)
+    sizes = bytes_by_tensor(data)
+    assert sizes["b.weight"] == 10 * 32 // 2 + 10 * 4  # codes and scales, no positions
+    assert sizes["b.bias"] == 10 * 4
+    grid = choose_qparams(whole, bits=4, axis=0)
+    back = restore(data)
+    assert np.array_equal(back["b.weight"], dequantize(quantize(whole, grid), grid))
+    assert np.array_equal(back["b.bias"], whole[:, 0])
