@@ -18,6 +18,7 @@ import yaml
 
 from nncourse.figures.bits import BitsFigure
 from nncourse.figures.grid import numbers
+from nncourse.figures.lanes import LanesFigure
 from nncourse.zoo.checkpoints import load_pretrained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -222,6 +223,7 @@ def pages():
 
 GRIDS = "quantization/uniform_grids.html"
 FORMATS = "quantization/formats_and_their_price.html"
+SPEED = "pruning/missing_speed.html"
 
 
 @pytest.mark.browser
@@ -300,6 +302,34 @@ def test_the_live_figure_moves_without_a_kernel_and_agrees_with_python(browser, 
         assert_as_in_python(page, bits=5, reach=share, scheme="asymmetric")
 
         assert "levels in use" in figure.get_by_role("img").first.get_attribute("aria-label")
+        assert visit.outside == []
+        assert visit.errors == []
+
+
+def assert_lanes_as_in_python(page, figure):
+    for name, expected in figure.numbers().items():
+        text = page.locator(f".nnlanes [data-number={name}]").inner_text()
+        said, percent = float(text.rstrip("×%")), text.endswith("%")
+        assert said == pytest.approx(100 * expected if percent else expected, abs=0.051), name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from the file system"])
+def test_the_lanes_wait_without_a_kernel_and_agree_with_python(browser, site, from_disk):
+    address = (HTML / SPEED).as_uri() if from_disk else site + SPEED
+    with Visit(browser, address, width=390) as visit:
+        page, figure = visit.page, LanesFigure(lanes=16, density=0.2, group=32)
+        page.locator(".nnlanes").wait_for(timeout=20_000)
+        assert_lanes_as_in_python(page, figure)
+        for name, key, value in (
+            ("lanes", "ArrowRight", 32),
+            ("group", "ArrowRight", 64),
+            ("queue_depth", "ArrowRight", 2),
+        ):
+            page.locator(f".nnlanes [data-control={name}]").press(key)
+            setattr(figure, name, value)
+            assert_lanes_as_in_python(page, figure)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert visit.outside == []
         assert visit.errors == []
 

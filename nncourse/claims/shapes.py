@@ -92,7 +92,7 @@ def shape_trades_ratio_for_time(table: pd.DataFrame) -> Verdict:
         reason = "No structured shape is clearly faster than single weights at equal accuracy."
     elif len(gaining) == len(found) and all(case.gives_up_ratio for case in found):
         ruling = "holds"
-        reason = "Structured shapes keep more weights and take fewer cycles, in every case."
+        reason = "Some structured shape keeps more weights, and the best takes fewer cycles, in every case."
     else:
         ruling, reason = "holds with conditions", _conditions(found, gaining)
     return Verdict(

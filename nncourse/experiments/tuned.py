@@ -1,24 +1,13 @@
-"""Networks fine-tuned on a grid, kept in the cache, and the file that holds one of them.
-
-Fine-tuning takes minutes, reading it back milliseconds. An entry of the cache belongs to one set of
-first weights, settings, data and training code, so a change of any of these trains anew, and a change of
-anything else does not.
-"""
+"""Networks fine-tuned on a grid, kept in the cache, and the file that holds one of them."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
-from filelock import FileLock
 from torch import nn
 
 from nncourse import pipeline
-from nncourse.experiments import sources, subject
+from nncourse.experiments import network_cache, subject
 from nncourse.quantizers import affine, fine_tuning
 from nncourse.zoo import checkpoints, datasets, training
 from nncourse.zoo.training import Recipe
@@ -63,23 +52,24 @@ def fine_tuned(
     """
     model = subject.network(name, seed=seed)
     result = prepared(name, model, weight_bits=weight_bits, input_bits=input_bits, method=method)
-    key = _key(name, model, seed, (weight_bits, input_bits, method))
-    path = datasets.cache_folder() / "tuned" / f"{name}-seed{seed}-{key[:16]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.stem}.lock")):
-        if not _fill(result, path):
-            data = checkpoints.DATA[name]
-            trained = training.train(
-                result,
-                datasets.load(data, "train")[:NUM_IMAGES],
-                datasets.load(data, "validation"),
-                recipe=RECIPES[name],
-                seed=seed,
-            )
-            _keep(trained.network, path)
-            if not _fill(result, path):
-                raise ValueError(f"the file {path.name} in the cache cannot be read back")
-    return result.eval()
+
+    def train() -> nn.Module:
+        data = checkpoints.DATA[name]
+        return training.train(
+            result,
+            datasets.load(data, "train")[:NUM_IMAGES],
+            datasets.load(data, "validation"),
+            recipe=RECIPES[name],
+            seed=seed,
+        ).network
+
+    return network_cache.fetch(
+        "tuned",
+        f"{name}-seed{seed}",
+        parts=_parts(name, model, seed, (weight_bits, input_bits, method)),
+        form=result,
+        make=train,
+    )
 
 
 def prepared(
@@ -148,33 +138,11 @@ def _rounder(grid: subject.Array) -> subject.Rounder:
     return lambda x: affine.fake_quantize(x, qparams)
 
 
-def _key(name: str, model: nn.Module, seed: int, settings: tuple[object, ...]) -> str:
-    weights = hashlib.sha256()
-    for value in subject.tensors(model).values():
-        weights.update(value.tobytes())
-    parts = [
-        *(str(model), weights.hexdigest(), repr(RECIPES[name]), str(seed), repr(settings)),
+def _parts(name: str, model: nn.Module, seed: int, settings: tuple[object, ...]) -> list[str]:
+    return [
+        *network_cache.identity(model),
+        *(repr(RECIPES[name]), str(seed), repr(settings)),
         *(str(NUM_IMAGES), str(NUM_CALIBRATION_IMAGES), str(FIRST_INPUT_BITS), torch.__version__),
         datasets.fingerprint(checkpoints.DATA[name]),
-        *(sources.digest(f"nncourse.{module}") for module in CODE),
+        *network_cache.code(CODE),
     ]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _keep(network: nn.Module, path: Path) -> None:
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_bytes(safetensors.torch.save(state))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _fill(network: nn.Module, path: Path) -> bool:
-    """Whether ``network`` now has the weights of the file; not so if it is absent or damaged."""
-    try:
-        network.load_state_dict(safetensors.torch.load(path.read_bytes()))
-    except (OSError, safetensors.SafetensorError, RuntimeError):
-        return False
-    return True
