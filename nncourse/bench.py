@@ -63,15 +63,30 @@ def timed(
 
 
 def accelerator_rows() -> Iterator[Row]:
-    """The accelerator model on ResNet-50's ready list of GEMMs."""
-    from nncourse.accelerator import EDGE
+    """ResNet-50's ready list of GEMMs, dense and by density; two layers of EIE with their masks."""
+    from nncourse.accelerator import EDGE, Lanes, Skipping
+    from nncourse.accelerator.engine import Engine
+    from nncourse.accelerator.validation import published_layer
     from nncourse.accelerator.workloads import resnet50
 
     layers = resnet50()
-    seconds, _ = timed(lambda: EDGE.run(layers))
-    yield Row(
-        what=f"accelerator model, ResNet-50 ({len(layers)} GEMMs)", seconds=seconds, budget="5 ms"
-    )
+    lanes, systolic = EDGE.with_array(Lanes(16)), EDGE
+    for machine, density, name in (
+        (systolic, None, "dense"),
+        (lanes.with_sparsity(Skipping()), 0.2, "16 lanes that skip"),
+        (systolic.with_sparsity(Skipping()), 0.2, "rows that skip"),
+    ):
+        seconds, _ = timed(lambda m=machine, d=density: m.run(layers, densities=d))  # type: ignore[misc]
+        yield Row(what=f"ResNet-50 ({len(layers)} GEMMs), {name}", seconds=seconds, budget="5 ms")
+    for layer in ("Alex-7", "VGG-6"):
+        mask, active = published_layer(layer)
+        seconds, _ = timed(lambda k=mask, a=active: Engine().cycles(k, active=a))  # type: ignore[misc]
+        outputs, inputs = mask.shape
+        yield Row(
+            what=f"EIE's {layer}, {inputs} x {outputs}, with its mask",
+            seconds=seconds,
+            budget="200 ms",
+        )
 
 
 def quantizer_rows() -> Iterator[Row]:

@@ -6,6 +6,8 @@ from nncourse import bench
 
 PROMISED = [
     "ResNet-50",
+    "that skip",
+    "EIE's VGG-6",
     "of torch.fake_quantize",
     "codebook of 16 levels, 0.01 M values",
     "codebook of 16 levels, 0.1 M values",

@@ -62,3 +62,12 @@ def test_the_published_means_follow_from_the_published_times():
     assert means.round(2).to_dict() == expected
     one = found[(found["processor"] == "cpu") & (found["batch"] == 1)]
     assert np.exp(np.log(one["weights_removed"]).mean()) == pytest.approx(10.2, abs=0.05)
+
+
+def test_a_layer_is_drawn_at_the_densities_of_the_paper():
+    mask, active = validation.published_layer("VGG-8")
+    assert mask.shape == (1000, 4096)
+    assert mask.mean() == pytest.approx(0.23, rel=0.01)
+    assert active.mean() == pytest.approx(0.411, rel=0.05)
+    with pytest.raises(ValueError, match=r"one of Alex-6, .*; got 'VGG-9'"):
+        validation.published_layer("VGG-9")

@@ -38,15 +38,12 @@ def stored_entries(mask: Mask, *, elements: int, index_bits: int = 4) -> Counts:
     >>> stored_entries(column, elements=1)
     array([[4]])
     """
-    mask = np.asarray(mask)
-    if mask.ndim != 2 or mask.dtype != bool:
-        raise ValueError(
-            f"mask is boolean of shape (outputs, inputs); got {mask.dtype} {mask.shape}"
-        )
+    mask = _checked(mask)
     for name, value in (("elements", elements), ("index_bits", index_bits)):
         if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
             raise ValueError(f"{name} is a whole number of at least 1; got {value!r}")
-    return _stored_entries(np.ascontiguousarray(mask), int(elements), 2 ** int(index_bits))
+    columns = np.arange(mask.shape[1])
+    return _stored_entries(mask, columns, int(elements), 2 ** int(index_bits))
 
 
 def stored_entries_textbook(mask: Mask, *, elements: int, index_bits: int = 4) -> Counts:
@@ -134,28 +131,37 @@ class Engine:
         return inputs * activation_density * weight_density * (rows + stored_zeros)
 
     def _broadcast(self, mask: Mask, active: Mask | None) -> Counts:
-        entries = stored_entries(mask, elements=self.elements, index_bits=self.index_bits)
-        if active is None:
-            return entries
-        active = np.asarray(active)
-        if active.dtype != bool or active.shape != (len(entries),):
+        """Entries of the columns that are handed out, in order; the others are not looked at."""
+        mask = _checked(mask)
+        active = np.ones(mask.shape[1], dtype=bool) if active is None else np.asarray(active)
+        if active.dtype != bool or active.shape != mask.shape[1:]:
             raise ValueError(
-                f"active is boolean of shape ({len(entries)},), one for each input; "
+                f"active is boolean of shape {mask.shape[1:]}, one for each input; "
                 f"got {active.dtype} {active.shape}"
             )
-        return entries[active]
+        reach = 2 ** int(self.index_bits)
+        return _stored_entries(mask, np.flatnonzero(active), int(self.elements), reach)
+
+
+def _checked(mask: Mask) -> Mask:
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype != bool:
+        raise ValueError(
+            f"mask is boolean of shape (outputs, inputs); got {mask.dtype} {mask.shape}"
+        )
+    return np.ascontiguousarray(mask)
 
 
 @njit(cache=True)
-def _stored_entries(mask: Mask, elements: int, reach: int) -> Counts:
-    outputs, inputs = mask.shape
-    entries = np.zeros((inputs, elements), dtype=np.int64)
-    last = np.empty(inputs, dtype=np.int64)  # the last kept row of this element, by column
+def _stored_entries(mask: Mask, columns: Counts, elements: int, reach: int) -> Counts:
+    outputs, num = mask.shape[0], len(columns)
+    entries = np.zeros((elements, num), dtype=np.int64)
+    last = np.empty(num, dtype=np.int64)  # the last kept row of this element, by column
     for element in range(elements):
         last[:] = -1
         for number, output in enumerate(range(element, outputs, elements)):
-            for column in range(inputs):
-                if mask[output, column]:
-                    entries[column, element] += 1 + (number - last[column] - 1) // reach
-                    last[column] = number
-    return entries
+            for place in range(num):
+                if mask[output, columns[place]]:
+                    entries[element, place] += 1 + (number - last[place] - 1) // reach
+                    last[place] = number
+    return entries.T.copy()

@@ -105,6 +105,20 @@ def random_layer(
     return mask, active
 
 
+def published_layer(name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """A :func:`random_layer` of the sizes and densities of a layer of ``eie_tables``."""
+    rows = {str(row["layer"]): row for row in eie_tables.layers().to_dict("records")}
+    if name not in rows:
+        raise ValueError(f"name is one of {', '.join(rows)}; got {name!r}")
+    row = rows[name]
+    return random_layer(
+        int(row["inputs"]),
+        int(row["outputs"]),
+        float(row["weight_density"]),
+        float(row["activation_density"]),
+    )
+
+
 def _engine() -> Iterator[Check]:
     source = "EIE, ISCA 2016, tables III and IV; masks by chance at the printed densities"
     engine = Engine()
@@ -114,7 +128,7 @@ def _engine() -> Iterator[Check]:
     for row in tqdm(rows, desc="EIE layers", leave=False):
         inputs, outputs = int(row["inputs"]), int(row["outputs"])
         weights, activations = float(row["weight_density"]), float(row["activation_density"])
-        mask, active = random_layer(inputs, outputs, weights, activations)
+        mask, active = published_layer(str(row["layer"]))
         times = {
             "theoretical": engine.theoretical_cycles(
                 inputs=inputs,
@@ -186,18 +200,11 @@ def load_balances(
     layers  of ``eie_tables``; all when None
     """
     found = {}
-    rows = eie_tables.layers()
-    chosen = rows if layers is None else rows[rows["layer"].isin(layers)]
-    for row in tqdm(chosen.to_dict("records"), desc="queue depths", leave=False):
-        mask, active = random_layer(
-            int(row["inputs"]),
-            int(row["outputs"]),
-            float(row["weight_density"]),
-            float(row["activation_density"]),
-        )
+    chosen = eie_tables.layers()["layer"] if layers is None else layers
+    for layer in tqdm(chosen, desc="queue depths", leave=False):
+        mask, active = published_layer(layer)
         for depth in depths:
-            engine = Engine(queue_depth=depth)
-            found[str(row["layer"]), depth] = engine.load_balance(mask, active=active)
+            found[layer, depth] = Engine(queue_depth=depth).load_balance(mask, active=active)
     return found
 
 
@@ -227,13 +234,7 @@ def element_counts(layer: str) -> pd.DataFrame:
     layer    of ``eie_tables``
     returns  columns ``elements real_work load_balance``
     """
-    row = next(r for r in eie_tables.layers().to_dict("records") if r["layer"] == layer)
-    mask, active = random_layer(
-        int(row["inputs"]),
-        int(row["outputs"]),
-        float(row["weight_density"]),
-        float(row["activation_density"]),
-    )
+    mask, active = published_layer(layer)
     found = []
     for elements in ELEMENT_COUNTS:
         engine = Engine(elements=elements)
