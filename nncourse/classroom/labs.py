@@ -8,6 +8,7 @@ from types import MappingProxyType
 from nncourse.classroom.checks import (
     codebooks_and_bit_budgets,
     fine_tune_below_eight_bits,
+    huffman_codec,
     prune_network,
     quantize_layer,
 )
@@ -21,6 +22,7 @@ LABS: Mapping[str, Lab] = MappingProxyType(
             fine_tune_below_eight_bits.LAB,
             codebooks_and_bit_budgets.LAB,
             prune_network.LAB,
+            huffman_codec.LAB,
         )
     }
 )
