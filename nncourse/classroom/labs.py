@@ -11,6 +11,7 @@ from nncourse.classroom.checks import (
     huffman_codec,
     prune_network,
     quantize_layer,
+    where_speed_goes,
 )
 from nncourse.classroom.lab import Lab
 
@@ -22,6 +23,7 @@ LABS: Mapping[str, Lab] = MappingProxyType(
             fine_tune_below_eight_bits.LAB,
             codebooks_and_bit_budgets.LAB,
             prune_network.LAB,
+            where_speed_goes.LAB,
             huffman_codec.LAB,
         )
     }
