@@ -30,5 +30,5 @@ LAB = Lab(
         recovering_mask,
         thrifty_masks,
     ),
-    seconds=60.0,  # the published search takes two; others may look longer for a small mask
+    seconds=60.0,  # the published search takes a second; others may look longer for a small mask
 )
