@@ -64,6 +64,30 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("--jobs", type=int, default=1, help="seeds measured at a time")
     experiment.add_argument("--smoke", action="store_true", help="a small slice, for a try")
 
+    compress = command("compress", _compress, "store a checkpoint as an .nnc file, by a recipe")
+    compress.add_argument(
+        "model",
+        metavar="MODEL",
+        help="safetensors, a state dict of torch, or a name: lenet-5, minilm-l6, ...",
+    )
+    compress.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="TOML")
+    compress.add_argument("--out", type=Path, required=True, metavar="X.nnc")
+
+    inspect = command("inspect", _inspect, "show where every byte of an .nnc file went")
+    inspect.add_argument("file", type=Path, metavar="X.nnc")
+    inspect.add_argument("--streams", action="store_true", help="a row for each stream")
+    inspect.add_argument(
+        "--accelerator", metavar="NAME", help="edge or server: its six numbers, if it is known"
+    )
+
+    decompress = command("decompress", _decompress, "write an .nnc file as safetensors")
+    decompress.add_argument("file", type=Path, metavar="X.nnc")
+    decompress.add_argument("--out", type=Path, required=True, metavar="Y.safetensors")
+
+    evaluate = command("evaluate", _evaluate, "measure what a checkpoint or .nnc file is worth")
+    evaluate.add_argument("model", metavar="MODEL", help=".nnc, safetensors, state dict or name")
+    evaluate.add_argument("--original", metavar="MODEL", help="weights to compare with")
+
     command("claims", _claims, "print every claim with the verdict its recorded table gives")
 
     release = command("release", _release, "derive the labs from the solutions")
@@ -81,7 +105,18 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--seed", type=int, help="secret seed of an earlier run, to grade it again")
     grade.add_argument("--jobs", type=int, help="submissions graded at a time (default: the cores)")
 
+    fuzz = command("fuzz", _fuzz, "damage streams of every codec and see what its decoder does")
+    fuzz.add_argument("--streams", type=int, default=100_000, metavar="N", help="for each codec")
+    fuzz.add_argument("--seed", type=int, default=0)
+
     bench = command("bench", _bench, "print speeds as ratios of one run")
+    bench.add_argument(
+        "what",
+        nargs="?",
+        choices=["all", "codecs"],
+        default="all",
+        help="codecs: sizes and speeds of the codecs against their targets",
+    )
     bench.add_argument(
         "--no-notebooks", dest="notebooks", action="store_false", help="leave out chapters and labs"
     )
@@ -125,6 +160,58 @@ def _experiment(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compress(options: argparse.Namespace) -> int:
+    from nncourse import compress
+    from nncourse.recipe import read_recipe
+
+    recipe = read_recipe(options.recipe)
+    _show(compress.compress(options.model, recipe, options.out))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from nncourse import compress
+    from nncourse.container import open_container
+
+    container = open_container(options.file)
+    _show(container.table().set_index("tensor") if options.streams else compress.account(container))
+    if options.accelerator is None:
+        return 0
+    if options.accelerator not in compress.ACCELERATORS:
+        names = " or ".join(compress.ACCELERATORS)
+        raise ValueError(f"--accelerator is {names}; got {options.accelerator!r}")
+    found = compress.six_numbers(container, compress.ACCELERATORS[options.accelerator])
+    if found is None:
+        raise ValueError("the shapes of its layers are not known; the six numbers need them")
+    print(f"\n{found[0]} on the accelerator {options.accelerator}")
+    _show(found[1])
+    return 0
+
+
+def _decompress(options: argparse.Namespace) -> int:
+    from nncourse import compress
+
+    print(f"{options.out}: {compress.decompress(options.file, options.out)} bytes")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from nncourse import compress
+
+    _show(compress.evaluate(options.model, options.original))
+    return 0
+
+
+def _show(table: object) -> None:
+    import pandas as pd
+
+    assert isinstance(table, pd.DataFrame)
+    with pd.option_context("display.max_rows", None, "display.width", None):
+        print(
+            table.to_string(float_format=lambda value: f"{value:.6g}", na_rep="", index_names=False)
+        )
+
+
 def _claims(options: argparse.Namespace) -> int:
     from nncourse import claims
 
@@ -153,7 +240,17 @@ def _grade(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fuzz(options: argparse.Namespace) -> int:
+    from nncourse import fuzz
+
+    return fuzz.main(streams=options.streams, seed=options.seed)
+
+
 def _bench(options: argparse.Namespace) -> int:
+    if options.what == "codecs":
+        from nncourse import bench_codecs
+
+        return bench_codecs.main()
     from nncourse import bench
 
     return bench.main(notebooks=options.notebooks)

@@ -112,6 +112,23 @@ def published_weights(name: str) -> Weights:
     Raises :class:`PublishedError`, with the command to run, when the package is missing or its file is
     not the pinned one.
     """
+    one, data = published(name), published_bytes(name)
+    tensors = _safetensors(data) if one.file.endswith(".safetensors") else _state_dict(data)
+    return {
+        key.removesuffix(".weight"): value
+        for key, value in sorted(tensors.items())
+        if key.startswith(one.layers) and key.endswith(".weight") and value.ndim > 1
+    }
+
+
+def published_bytes(name: str) -> bytes:
+    """The file that the package of the published network ``name`` ships, whole.
+
+    name  a key of ``PUBLISHED``
+
+    Raises :class:`PublishedError`, with the command to run, when the package is missing or its file is
+    not the pinned one.
+    """
     one = published(name)
     data = _file(one).read_bytes()
     found = hashlib.sha256(data).hexdigest()
@@ -120,12 +137,7 @@ def published_weights(name: str) -> Weights:
             f"the weights of {name} are damaged or of another version: SHA-256 is {found}, expected "
             f"{one.sha256}. Run: {one.command} --force-reinstall"
         )
-    tensors = _safetensors(data) if one.file.endswith(".safetensors") else _state_dict(data)
-    return {
-        key.removesuffix(".weight"): value
-        for key, value in sorted(tensors.items())
-        if key.startswith(one.layers) and key.endswith(".weight") and value.ndim > 1
-    }
+    return data
 
 
 def is_installed(name: str) -> bool:
