@@ -1,14 +1,14 @@
-"""The loops of the adaptive codec: a binary arithmetic coder, models of bits, and the questions.
-
-*Coder.* An interval of 32 bits, ``low`` and ``range``; a bit whose probability is p (of 2**16) takes the
-lower part ``(range >> 16) * p`` if it is 1, the rest if it is 0. When the range falls below 2**24 the
-highest byte of low is settled but for a carry, and leaves (as in the range coder of LZMA).
+"""The loops of the adaptive codec: the questions, the models that answer them, and their mixture.
 
 *Model of a bit.* A probability of 16 bits and a count. A bit moves the probability towards it by
-1 / (count + 1.5), at first, and later by a fixed share.
+``1 / (count + 2)``, which is the estimate of Krichevsky and Trofimov, and later by a fixed share.
 
 *Mixer.* Probabilities are stretched to ``log(p / (1 - p))``, added up with weights, and squashed back. After each bit
 the weights move along the gradient of the cost.
+
+Source: R. Krichevsky and V. Trofimov, The performance of universal encoding, IEEE Transactions on
+Information Theory 27 (1981); M. Mahoney, Adaptive weighing of context models for lossless data
+compression, 2005.
 """
 
 from __future__ import annotations
@@ -21,20 +21,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_INPUTS = 4  # models that are asked for each bit
-MOST_COLUMNS = 1 << 12  # with a model of their own; columns beyond share them
-COUNT_LIMITS = (1021, 255, 255, 255)  # where a model's share of a new bit stays
-INHERITED_COUNT = 2  # of a model that takes over the answer of the first one, which it had not yet
-FIRST_WEIGHT = 20_000  # of 2**16, of each model
-LEARNING = 4
+from nncourse.codecs import binary_arithmetic as arithmetic
+
+NUM_INPUTS = 6  # models that are asked for each bit
+MOST_LINES = 1 << 12  # rows, columns and channels with a model of their own; others share them
+COUNT_LIMITS = (1021, 127, 127, 127, 127, 127)  # where a model's share of a new bit stays
+INHERITED_COUNT = 3  # of a model that takes over the answer of the first one, which it had not yet
+FIRST_WEIGHTS = (65536, *(10_000,) * 5)  # of 2**16
 NEIGHBORHOODS = 64  # of a zero: four neighbors, and how many of two more
-CROWDS = 36  # of a zero: how many of eight before it, and of three above
-SIGNS = 9
-MAGNITUDES = 18  # bit lengths of a neighbor, 0 to 17
+MAGNITUDES = 44  # classes of a magnitude, two for each doubling
+DEPTHS = 8  # sets of weights: one for each depth of a question about a magnitude
 MANY_BITS = 8  # width from which on a magnitude is told by its bit length first
-TOP_BITS = (
-    3  # below the highest one of a large magnitude, that have models; the rest are coin flips
-)
+TOP_BITS = 3  # below the highest one of a wide magnitude, that have models; the rest are coin flips
 Table = NDArray[np.int32]
 Model = tuple[Table, Table, Table, Table, Table, Table]
 
@@ -68,24 +66,21 @@ def num_nodes(width: int) -> int:
     return 1 << width if width <= MANY_BITS else 32 + (width + 1 << TOP_BITS)
 
 
-def fresh_model(width: int, num_columns: int) -> Model:
+def fresh_model(width: int, rows: int, columns: int) -> Model:
     """State before the first symbol: probabilities, counts, weights, and the fixed tables."""
-    nodes = num_nodes(width)
-    slots = max(NEIGHBORHOODS, min(num_columns, MOST_COLUMNS)) + SIGNS + MAGNITUDES * nodes
+    lines = max(NEIGHBORHOODS, min(max(rows, columns), MOST_LINES))
+    slots = 2 * lines + MAGNITUDES * num_nodes(width)
     probabilities = np.full((NUM_INPUTS, slots), 32768, dtype=np.int32)
     counts = np.zeros((NUM_INPUTS, slots), dtype=np.int32)
-    weights = np.full((5 + nodes, NUM_INPUTS), FIRST_WEIGHT, dtype=np.int32)
+    weights = np.tile(np.array(FIRST_WEIGHTS, dtype=np.int32), (5 + DEPTHS, 1))
     return probabilities, counts, weights, *tables()
-
-
-# State of the coder: low (or code), range, cached byte, bytes that wait for a carry, position.
-LOW, RANGE, CACHE, WAITING, PLACE = 0, 1, 2, 3, 4
 
 
 @numba.njit(cache=True)
 def encode(
     values: NDArray[np.int32],
     num_columns: int,
+    kernel_size: int,
     width: int,
     is_signed: bool,
     probabilities: NDArray[np.int32],
@@ -97,25 +92,17 @@ def encode(
     room: NDArray[np.uint8],
 ) -> Any:
     """Writes ``values`` into ``room``; returns the bytes that they take, be it more than there is room."""
-    coder = np.array([0, 0xFFFFFFFF, 0, 0, -1], dtype=np.int64)
+    coder = arithmetic.writer()
     tools = (probabilities, counts, weights, stretch, squash, reciprocals, coder, room)
-    _walk(False, values, num_columns, width, is_signed, tools)
-    # Of all numbers in the interval the one with the most zeros at its end.
-    top = coder[LOW] + coder[RANGE] - 1
-    for bits in (32, 24, 16, 8, 0):
-        cut = top >> bits << bits
-        if cut >= coder[LOW]:
-            coder[LOW] = cut
-            break
-    for _ in range(5):
-        _shift(coder, room)
-    return coder[PLACE]
+    _walk(False, values, num_columns, kernel_size, width, is_signed, tools)
+    return arithmetic.finish(coder, room)
 
 
 @numba.njit(cache=True)
 def decode(
     stream: NDArray[np.uint8],
     num_columns: int,
+    kernel_size: int,
     width: int,
     is_signed: bool,
     probabilities: NDArray[np.int32],
@@ -126,27 +113,34 @@ def decode(
     reciprocals: NDArray[np.int32],
     values: NDArray[np.int32],
 ) -> Any:
-    """Fills ``values`` from ``stream``, with zeros behind it; whether all of its bytes were needed."""
-    coder = np.array([0, 0xFFFFFFFF, 0, 0, 0], dtype=np.int64)
-    for _ in range(4):
-        _take(coder, stream)
+    """Fills ``values`` from ``stream``; whether it ends with the last of them."""
+    coder = arithmetic.reader(stream)
     tools = (probabilities, counts, weights, stretch, squash, reciprocals, coder, stream)
-    _walk(True, values, num_columns, width, is_signed, tools)
-    return coder[PLACE] >= stream.size
+    _walk(True, values, num_columns, kernel_size, width, is_signed, tools)
+    return arithmetic.ends_here(coder, stream)
 
 
 @numba.njit(cache=True)
-def _walk(is_decoder, values, num_columns, width, is_signed, tools):  # type: ignore[no-untyped-def]
-    """Asks the questions about each value in turn; a decoder fills in the answers."""
-    columns = min(num_columns, MOST_COLUMNS)
-    zeros = max(NEIGHBORHOODS, columns)
-    signs = zeros + SIGNS
+def _walk(is_decoder, values, num_columns, kernel_size, width, is_signed, tools):  # type: ignore[no-untyped-def]
+    """Asks the questions about each value in turn; a decoder fills in the answers.
+
+    A decoder stops as soon as it has read more than there is.
+    """
+    coder, data = tools[6], tools[7]
+    num_rows = (values.size + num_columns - 1) // num_columns
+    columns = min(num_columns, MOST_LINES)
+    signs = max(NEIGHBORHOODS, min(max(num_rows, num_columns), MOST_LINES))
+    magnitudes = 2 * signs
     before = 0  # the value before that was not zero
     crowd = 0  # bits: which of the eight before it were not zero
+    row_mean = -1  # of the magnitudes before it in its row, in 1/16
+    column_means = np.zeros(columns, dtype=np.int64)
     for index in range(values.size):
+        if is_decoder and coder[arithmetic.PLACE] > data.size + arithmetic.LOOKAHEAD:
+            return
         column = index % num_columns
         if column == 0:
-            crowd = 0
+            crowd, row_mean = 0, -1
         left = values[index - 1] if column > 0 else 0
         has_row = index >= num_columns
         up = values[index - num_columns] if has_row else 0
@@ -159,99 +153,119 @@ def _walk(is_decoder, values, num_columns, width, is_signed, tools):  # type: ig
         for shift in range(8):
             num_before += crowd >> shift & 1
         num_above = (up != 0) + (up_left != 0) + (up_right != 0)
+        row = index // num_columns % MOST_LINES
+        line = column % columns
+        channel = column // kernel_size % columns if kernel_size > 1 else 0
         value = values[index]
         is_zero = _bit(
             is_decoder,
             value == 0,
-            (0, near, column % columns, 4 * num_before + num_above),
+            (0, near, line, 4 * num_before + num_above, row, channel),
             (left != 0) + 2 * (up != 0),
             tools,
         )
         crowd = crowd << 1 & 255
-        if is_zero:
-            continue
-        crowd |= 1
-        is_negative = False
-        if is_signed:
-            around = 3 * (np.sign(left) + 1) + np.sign(up) + 1
-            follows = np.sign(before) + 1
-            is_negative = _bit(
-                is_decoder,
-                value < 0,
-                (zeros, zeros + around, zeros + around % 3, zeros + follows),
-                4,
-                tools,
+        magnitude = 0
+        if not is_zero:
+            crowd |= 1
+            is_negative = False
+            if is_signed:
+                around = 3 * (np.sign(left) + 1) + np.sign(up) + 1
+                follows = np.sign(before) + 1
+                is_negative = _bit(
+                    is_decoder,
+                    value < 0,
+                    (
+                        signs,
+                        signs + around,
+                        signs + around % 3,
+                        signs + follows,
+                        signs + row,
+                        signs,
+                    ),
+                    4,
+                    tools,
+                )
+            near = _class(8 * (abs(left) + abs(up)))
+            last = _bit_length(abs(before)) + (18 if before < 0 else 0)
+            in_row = _class(row_mean) + 1 if row_mean >= 0 else 0
+            contexts = (near, last, in_row, _class(column_means[line]))
+            magnitude = (
+                _magnitude(is_decoder, abs(value) - 1, width, magnitudes, contexts, tools) + 1
             )
-        magnitude = _magnitude(
-            is_decoder,
-            abs(value) - 1,
-            width,
-            signs,
-            (0, _bit_length(abs(left)), _bit_length(abs(up)), _bit_length(abs(before))),
-            tools,
-        )
-        before = -magnitude - 1 if is_negative else magnitude + 1
-        if is_decoder:
-            values[index] = before
+            before = -magnitude if is_negative else magnitude
+            if is_decoder:
+                values[index] = before
+        row_mean = 16 * magnitude if row_mean < 0 else row_mean + (16 * magnitude - row_mean >> 3)
+        column_means[line] += 16 * magnitude - column_means[line] >> 2
 
 
 @numba.njit(cache=True)
 def _magnitude(is_decoder, magnitude, width, first, contexts, tools):  # type: ignore[no-untyped-def]
     """Asks for the bits of a magnitude, highest first; of a wide one for its bit length first."""
+    node = 1
     if width <= MANY_BITS:
-        node = 1
         for shift in range(width - 1, -1, -1):
-            answer = _ask(is_decoder, magnitude >> shift & 1, node, first, contexts, tools)
-            node = 2 * node + answer
+            bit = magnitude >> shift & 1
+            depth = width - 1 - shift
+            node = 2 * node + _ask(is_decoder, bit, node, depth, first, contexts, tools)
         return node - (1 << width)
     length = _bit_length(magnitude)
-    node = 1
     for shift in range(4, -1, -1):
-        node = 2 * node + _ask(is_decoder, length >> shift & 1, node, first, contexts, tools)
+        bit = length >> shift & 1
+        node = 2 * node + _ask(is_decoder, bit, node, 4 - shift, first, contexts, tools)
     length = min(node - 32, width)
     if length < 2:
         return length
     result = 1
     for shift in range(length - 2, -1, -1):
         bit = magnitude >> shift & 1
-        if length - 2 - shift < TOP_BITS:
+        depth = length - 2 - shift
+        if depth < TOP_BITS:
             node = 32 + (length << TOP_BITS) + (result & (1 << TOP_BITS) - 1)
-            answer = _ask(is_decoder, bit, node, first, contexts, tools)
+            answer = _ask(is_decoder, bit, node, 5 + depth, first, contexts, tools)
         else:
-            answer = _coded(is_decoder, bit, 32768, tools[6], tools[7])
+            answer = _coded(is_decoder, bit, arithmetic.HALF, tools[6], tools[7])
         result = 2 * result + answer
     return result
 
 
 @numba.njit(cache=True)
-def _ask(is_decoder, bit, node, first, contexts, tools):  # type: ignore[no-untyped-def]
+def _ask(is_decoder, bit, node, depth, first, contexts, tools):  # type: ignore[no-untyped-def]
     """One question about a magnitude, in the context of each model."""
     base = first + MAGNITUDES * node
-    slots = (base, base + contexts[1], base + contexts[2], base + contexts[3])
-    return int(_bit(is_decoder, bit != 0, slots, 5 + node, tools))
+    near, last, in_row, in_column = contexts
+    slots = (base, base + near, base + last, base + in_row, base + in_column, base)
+    return int(_bit(is_decoder, bit != 0, slots, 5 + depth, tools))
 
 
 @numba.njit(cache=True)
 def _bit(is_decoder, bit, slots, weight_set, tools):  # type: ignore[no-untyped-def]
-    """Codes one answer with the mixed probability of the models at ``slots``, which then learn it."""
+    """Codes one answer with the mixed probability of the models at ``slots``, which then learn it.
+
+    The first model is added with its weight, the others by how far they are from it.
+    """
     probabilities, counts, weights, stretch, squash, reciprocals, coder, data = tools
     first = probabilities[0, slots[0]]
-    total = 0
-    for model in range(NUM_INPUTS):
-        if counts[model, slots[model]] == 0 and model > 0:
-            probabilities[model, slots[model]] = first
-            counts[model, slots[model]] = INHERITED_COUNT
-        odds = stretch[probabilities[model, slots[model]] >> 4]
-        total += weights[weight_set, model] * odds
+    first_odds = np.int64(stretch[first >> 4])
+    total = weights[weight_set, 0] * first_odds
+    for model in range(1, NUM_INPUTS):
+        slot = slots[model]
+        if counts[model, slot] == 0:
+            probabilities[model, slot] = first
+            counts[model, slot] = INHERITED_COUNT
+        odds = stretch[probabilities[model, slot] >> 4]
+        total += weights[weight_set, model] * (odds - first_odds)
     mixed = squash[min(max(total >> 16, -2047), 2047) + 2047]
     answer = _coded(is_decoder, bit, mixed, coder, data)
-    error = ((65536 if answer else 0) - mixed) * LEARNING >> 4
+    goal = 65536 if answer else 0
     for model in range(NUM_INPUTS):
         slot = slots[model]
         probability = probabilities[model, slot]
-        weights[weight_set, model] += stretch[probability >> 4] * error + 32768 >> 16
+        odds = stretch[probability >> 4] - (first_odds if model else 0)
+        weights[weight_set, model] += odds * (goal - mixed) + 32768 >> 16
         count = counts[model, slot]
-        probability += ((65536 if answer else 0) - probability) * np.int64(reciprocals[count]) >> 16
+        probability += (goal - probability) * np.int64(reciprocals[count]) >> 16
         probabilities[model, slot] = min(max(probability, 16), 65520)
         if count < COUNT_LIMITS[model]:
             counts[model, slot] = count + 1
@@ -260,59 +274,11 @@ def _bit(is_decoder, bit, slots, weight_set, tools):  # type: ignore[no-untyped-
 
 @numba.njit(cache=True)
 def _coded(is_decoder, bit, probability, coder, data):  # type: ignore[no-untyped-def]
-    """One bit through the coder; ``probability`` of a 1, of 2**16."""
-    bound = (coder[RANGE] >> 16) * probability
+    """One bit, known or not, through the coder; ``probability`` of a 1, of 2**16."""
     if is_decoder:
-        bit = coder[LOW] < bound
-        if bit:
-            coder[RANGE] = bound
-        else:
-            coder[LOW] -= bound
-            coder[RANGE] -= bound
-        while coder[RANGE] < 1 << 24:
-            coder[RANGE] <<= 8
-            _take(coder, data)
-        return bit
-    if bit:
-        coder[RANGE] = bound
-    else:
-        coder[LOW] += bound
-        coder[RANGE] -= bound
-    while coder[RANGE] < 1 << 24:
-        coder[RANGE] <<= 8
-        _shift(coder, data)
+        return arithmetic.get(coder, data, probability)
+    arithmetic.put(coder, data, bit, probability)
     return bit
-
-
-@numba.njit(cache=True)
-def _take(coder, stream):  # type: ignore[no-untyped-def]
-    """The next byte into the code; 0 behind the end."""
-    byte = np.int64(stream[coder[PLACE]]) if coder[PLACE] < stream.size else 0
-    coder[LOW] = (coder[LOW] << 8 | byte) & 0xFFFFFFFF
-    coder[PLACE] += 1
-
-
-@numba.njit(cache=True)
-def _shift(coder, room):  # type: ignore[no-untyped-def]
-    """The highest byte of low leaves, unless a carry may still change it; the first one is always 0."""
-    if coder[LOW] < 0xFF000000 or coder[LOW] > 0xFFFFFFFF:
-        carry = coder[LOW] >> 32
-        _put(coder, room, coder[CACHE] + carry)
-        for _ in range(coder[WAITING]):
-            _put(coder, room, 255 + carry)
-        coder[WAITING] = 0
-        coder[CACHE] = coder[LOW] >> 24 & 255
-    else:
-        coder[WAITING] += 1
-    coder[LOW] = (coder[LOW] & 0xFFFFFF) << 8
-
-
-@numba.njit(cache=True)
-def _put(coder, room, byte):  # type: ignore[no-untyped-def]
-    """A byte into the room if there is any; the place moves on in any case."""
-    if 0 <= coder[PLACE] < room.size:
-        room[coder[PLACE]] = byte & 255
-    coder[PLACE] += 1
 
 
 @numba.njit(cache=True)
@@ -322,3 +288,12 @@ def _bit_length(value):  # type: ignore[no-untyped-def]
         value >>= 1
         length += 1
     return length
+
+
+@numba.njit(cache=True)
+def _class(magnitude):  # type: ignore[no-untyped-def]
+    """0 for 0, then two classes for each doubling."""
+    length = _bit_length(magnitude)
+    if length < 2:
+        return length
+    return min(2 * length - 2 + (magnitude >> length - 2 & 1), MAGNITUDES - 2)

@@ -163,7 +163,9 @@ def open_frame(data: Any, number: int | None = None) -> Frame:
     form = Form(dtype=dtype, shape=shape, is_bytes=dtype_number == 0)
     if form.is_bytes and num_axes != 1:
         raise CodecError(f"data: raw bytes have one axis; got {num_axes}. It is damaged")
-    if form.count > SYMBOLS_PER_BYTE * len(raw) or max(shape, default=0) > 2**48:
+    # An axis of length 0 hides the others from the count, but not from NumPy.
+    extent = math.prod(max(length, 1) for length in shape) * dtype.itemsize
+    if form.count > SYMBOLS_PER_BYTE * len(raw) or extent >= 2**63:
         raise CodecError(
             f"data: {len(raw)} bytes do not hold the {form.count} items of shape {shape}; "
             "it is damaged"

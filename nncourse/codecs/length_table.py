@@ -1,5 +1,7 @@
 """The codebook of a Huffman stream: the code lengths of all symbols, in few bytes.
 
+The bit lengths of frequencies (:mod:`nncourse.codecs.frequencies`) are written in the same way.
+
 ====================  ==========================================================================
 bytes                 meaning
 ====================  ==========================================================================
@@ -31,9 +33,14 @@ def write_lengths(lengths: Lengths) -> bytes:
     >>> read_lengths(Reader(write_lengths(np.array([0, 1, 2, 2], np.uint8))), 4)
     array([0, 1, 2, 2], dtype=uint8)
     """
-    used = np.flatnonzero(lengths)
-    if not used.size:
+    if not np.any(lengths):
         raise ValueError("lengths has no codeword; a stream without symbols needs no table")
+    return write_row(lengths)
+
+
+def write_row(lengths: Lengths) -> bytes:
+    """The bytes that hold ``lengths``, 0..63, of which at least one is above 0; no code need have them."""
+    used = np.flatnonzero(lengths)
     width = int(lengths.max()).bit_length()
     first, last = int(used[0]), int(used[-1])
     dense = varint(first) + varint(last - first) + pack(lengths[first : last + 1], width)
@@ -50,6 +57,13 @@ def read_lengths(reader: Reader, num_symbols: int) -> Lengths:
     Raises :class:`~nncourse.bitstream.CodecError` unless they are those of a prefix code without a word to
     spare, or of a single symbol.
     """
+    lengths = read_row(reader, num_symbols)
+    _check(lengths)
+    return lengths
+
+
+def read_row(reader: Reader, num_symbols: int) -> Lengths:
+    """What :func:`write_row` wrote; CodecError where it cannot have done so."""
     head = reader.byte()
     form, width = head >> 6, head & 63
     if form > SPARSE or not 1 <= width <= 6:
@@ -72,7 +86,6 @@ def read_lengths(reader: Reader, num_symbols: int) -> Lengths:
         lengths[used.astype(np.int64)] = unpack(
             bytes(reader.take(-(-count * width // 8))), width, count
         )
-    _check(lengths)
     return lengths
 
 

@@ -152,9 +152,9 @@ def _opened(
     frequencies = read_frequencies(reader, 1 << 8 * form.dtype.itemsize)
     if np.count_nonzero(frequencies) == 1:
         reader.finish()
+        if frequencies.sum() != 1:
+            raise CodecError("data: the frequency of its only symbol is not 1; it is damaged")
         return frequencies, None, np.zeros(0, dtype=np.uint32)
-    if frequencies.sum() < 2:
-        raise CodecError("data: its table of frequencies is damaged")
     states = np.frombuffer(reader.take(8 * STATES), dtype="<u8").astype(np.uint64)
     rest = reader.rest()
     if len(rest) % 4 or int(states.min()) < LOWEST or int(states.max()) >= LOWEST << 32:
