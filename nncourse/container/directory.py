@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,7 +133,11 @@ class Record:
         num_axes = reader.byte()
         if num_axes > MAX_AXES:
             raise CodecError(f"data: {num_axes} axes; it is damaged")
-        values: dict[str, Any] = {"shape": tuple(reader.varint() for _ in range(num_axes))}
+        shape = tuple(reader.varint() for _ in range(num_axes))
+        # An axis of length 0 hides the others from the number of items, but not from NumPy.
+        if math.prod(max(length, 1) for length in shape) >= 2**60:
+            raise CodecError(f"data: a tensor of shape {shape}; it is damaged")
+        values: dict[str, Any] = {"shape": shape}
         if kind != "plain":
             if dtype != "fp32":
                 raise CodecError(f"data: codes that stand for {dtype}; it is damaged")

@@ -12,6 +12,7 @@ from nncourse.codecs import Codec, get_codec
 from nncourse.container.layout import Layout
 from nncourse.quantizers.affine import QParams, dequantize, from_unsigned, quantize, to_unsigned
 from nncourse.quantizers.codebook import Codebook
+from nncourse.quantizers.slices import checked_axis, slices
 
 # Name of a stored type and the NumPy type that holds it; numbers in the file are places in this table.
 DTYPES: dict[str, str] = {
@@ -94,6 +95,9 @@ class Quantized:
     mask    True = kept, same shape; None when all are
     layout  of the streams
 
+    A file has zero points of grids that count from 0 only: a grid that has some and counts from elsewhere becomes
+    the equal one that counts from 0.
+
     >>> weight = np.array([[0.5, 0.0, -1.0, 0.0]], np.float32)
     >>> stored = Quantized.of(weight, Codebook(np.array([-1.0, 0.5], np.float32)), mask=weight != 0)
     >>> stored.decoded()
@@ -111,6 +115,8 @@ class Quantized:
             raise ValueError(
                 f"codes are uint8 or uint16; got {codes.dtype}: to_unsigned makes them so"
             )
+        if isinstance(self.grid, QParams):
+            object.__setattr__(self, "grid", _fitted(self.grid, codes))
         kept = codes if self.mask is None else codes[self._checked_mask(codes)]
         if kept.size and int(kept.max()) >= self.num_codes:
             raise ValueError(
@@ -173,6 +179,24 @@ class Quantized:
                 "a mask needs a symbol beside the codes: a grid of at most 65535 codes"
             )
         return mask
+
+
+def _fitted(grid: QParams, codes: NDArray[Any]) -> QParams:
+    """The grid as a file has it; ValueError unless it is one for codes of this shape."""
+    _, steps = slices(codes, grid.axis, grid.group_size)
+    if steps != grid.scale.shape:
+        raise ValueError(
+            f"codes of shape {codes.shape} have steps of shape {steps}; the grid has {grid.scale.shape}"
+        )
+    shift = int(grid.qmin) if grid.zero_point.any() else 0
+    return QParams(
+        scale=grid.scale,
+        zero_point=grid.zero_point - shift,
+        qmin=int(grid.qmin) - shift,
+        qmax=int(grid.qmax) - shift,
+        axis=checked_axis(codes.shape, grid.axis),
+        group_size=None if grid.group_size is None else int(grid.group_size),
+    )
 
 
 Stored = Plain | Quantized
