@@ -15,13 +15,27 @@ ROWS: dict[str, int] = {
     **dict.fromkeys(["quantizers", "pruners", "codecs", "accelerator", "positions"], 2),
     "zoo": 3,
     **dict.fromkeys(["container", "ledger", "pipeline", "pruned_file", "scorecard"], 4),
+    **dict.fromkeys(["recipe", "weights_file"], 4),
     **dict.fromkeys(["experiments", "claims"], 5),
-    **dict.fromkeys(["figures", "classroom", "bench", "cli"], 6),
+    **dict.fromkeys(
+        [
+            "figures",
+            "classroom",
+            "bench",
+            "bench_codecs",
+            "unchecked_huffman",
+            "compress",
+            "fuzz",
+            "cli",
+        ],
+        6,
+    ),
 }
 ROOMS_WITHOUT_TORCH = [room for room, row in ROWS.items() if row <= 2]
 TORCH_MODULES = {  # layers that train, useless without torch
     "pruners/masked.py",
     "quantizers/fine_tuning.py",
+    "quantizers/shared_weights.py",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "misc", "base"}
