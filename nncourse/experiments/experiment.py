@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from nncourse.experiments import record, sources
 
 Row = record.Row
-_CLAIM = re.compile(r"[WQPDF][1-9]")
+_CLAIM = re.compile(r"[WQPDF][1-9]|DC|LM")  # DC, LM: whole networks, no claim of their own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,8 @@ def _paths(claim: str, folder: Path | None) -> tuple[Path, Path]:
 
 
 def _typed(column: pd.Series) -> pd.Series:
+    if set(column) <= {"True", "False"}:
+        return column == "True"
     # Python's own reading of a number gives back the very bits that were written.
     for kind in (int, float):
         try:
