@@ -1,4 +1,4 @@
-"""Claim W1, begun: the six numbers of LeNet-5 on one accelerator model, before and after each technique.
+"""Claim W1: the six numbers of LeNet-5 on one accelerator model, before and after each technique.
 
 Each number format runs on the machine it needs: the same array, memory and clock, with a datapath
 for that format. No array for INT4 is assumed: four-bit weights travel and are stored as four bits,
@@ -6,8 +6,11 @@ and are computed with on the INT8 array. One image at a time.
 
 The pruned network keeps 8 of 100 weights, in float32, with a bit for each weight that says which, and
 was trained for the few rounds of its pruning. It runs on the array as it is, on one that gates
-zeros, and on one that leaves them out as far as its form allows. The stage that a later part adds, coding,
-becomes rows of the same table.
+zeros, and on one that leaves them out as far as its form allows.
+
+Coding alone changes no weight: the float32 file, coded without loss, its weights decoded on their way into
+the chip, two a cycle. The last row puts the three together: Deep Compression's file, its codes and gaps
+Huffman coded, decoded by one entry a cycle, its levels half floats, on the array that leaves zeros out.
 """
 
 from __future__ import annotations
@@ -15,9 +18,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from nncourse import pipeline
-from nncourse.accelerator import EDGE, Accelerator, DenseHardware, Gating, Skipping, Sparsity, gemms
-from nncourse.experiments import activations, pruned, subject
+from nncourse.accelerator import (
+    EDGE,
+    Accelerator,
+    Decoder,
+    DenseHardware,
+    Gating,
+    Skipping,
+    Sparsity,
+    gemms,
+)
+from nncourse.accelerator.energy import sram_pj_per_byte
+from nncourse.codecs.relative_index import split
+from nncourse.container import Plain, open_container, write
+from nncourse.experiments import activations, compressed_file, deep_compression, pruned, subject
 from nncourse.experiments.experiment import Experiment, Row
 from nncourse.experiments.pruned import Plan
 from nncourse.pruned_file import bytes_by_tensor
@@ -46,6 +63,9 @@ TECHNIQUES = (
 )
 NUM_CALIBRATION_IMAGES = 1000
 PLAN = Plan(density=0.08)
+FLOATS_PER_CYCLE = 2
+DECODE_PJ = 2 * sram_pj_per_byte(8 * 1024)
+"""Of one look-up: two bytes from a table of 4,096 entries."""
 RUNGS: dict[str, Sparsity] = {
     "8% of weights": DenseHardware(),
     "8%, gated": Gating(),
@@ -90,6 +110,67 @@ def measure(seed: int, smoke: bool) -> Iterator[Row]:
         masks = pruned.layer_masks(result)
         card = scorecard(layers, machine, stored_bytes=sizes, bits="fp32", masks=masks)
         yield _row(seed, machine, "pruning", name, card, accuracy)
+    data = write({name: Plain(values=value) for name, value in subject.tensors(model).items()})
+    decoder = Decoder(bytes_per_cycle=4.0 * FLOATS_PER_CYCLE, pj_per_byte=DECODE_PJ / 4)
+    machine = EDGE.with_datapath("fp32").with_decoder(decoder)
+    card = scorecard(
+        layers, machine, stored_bytes=compressed_file.bytes_by_layer(data), bits="fp32"
+    )
+    accuracy = training.accuracy(subject.filled(model, open_container(data).tensors()), test)
+    yield _row(seed, machine, "coding", "fp32, without loss", card, accuracy)
+    yield _all_three(seed)
+
+
+def all_three(data: bytes, *, batch: int = 1) -> tuple[Accelerator, Scorecard]:
+    """The machine that reads Deep Compression's file ``data`` of LeNet-5, and the six numbers on it.
+
+    data   of the form "huffman" of ``compressed_file``
+    batch  images at a time
+
+    Codes and gaps are decoded by one entry a cycle, fillers too, on the way into the chip. There each kept
+    weight is a half float, with a bit for each weight that says whether it is kept.
+    """
+    model = subject.network(NETWORK, seed=0)
+    shared = compressed_file.shared_of(data)
+    num_entries, on_chip = 0, 0.0  # bytes
+    for name, tensor in shared.items():
+        gap_bits = open_container(data).record(name).gap_bits
+        num_entries += split(tensor.mask.astype(np.uint8), gap_bits)[0].size
+        on_chip += 2 * int(tensor.mask.sum()) + tensor.mask.size / 8
+    decoder = Decoder(  # two look-ups an entry, of its gap and of its code
+        bytes_per_cycle=on_chip / num_entries, pj_per_byte=2 * num_entries * DECODE_PJ / on_chip
+    )
+    machine = EDGE.with_datapath("fp16").with_sparsity(Skipping()).with_decoder(decoder)
+    card = scorecard(
+        gemms(model, networks.example_input(NETWORK)),
+        machine,
+        stored_bytes=compressed_file.bytes_by_layer(data),
+        bits="fp16",
+        masks={name.removesuffix(".weight"): tensor.mask for name, tensor in shared.items()},
+        batch=batch,
+    )
+    return machine, card
+
+
+def huffman_form() -> bytes:
+    """The stored example of LeNet-5, its levels half floats, in Deep Compression's own form."""
+    example = deep_compression.example(NETWORK)
+    values = compressed_file.restore(example, _shapes())
+    return compressed_file.store("huffman", values, compressed_file.shared_of(example))
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    model = subject.network(NETWORK, seed=0)
+    return {name: value.shape for name, value in subject.tensors(model).items()}
+
+
+def _all_three(seed: int) -> Row:
+    data = huffman_form()
+    machine, card = all_three(data)
+    model = subject.network(NETWORK, seed=seed)
+    decoded = subject.filled(model, compressed_file.restore(data, _shapes()))
+    accuracy = training.accuracy(activations.with_fp16_inputs(decoded), datasets.load(DATA, "test"))
+    return _row(seed, machine, "all three", "Deep Compression", card, accuracy)
 
 
 def _row(
@@ -128,5 +209,5 @@ EXPERIMENT = Experiment(
         "inferences_per_s": 1e-6,
         "latency_s": 1e-12,
     },
-    inputs=(f"zoo/stored/{NETWORK}.safetensors",),
+    inputs=(f"zoo/stored/{NETWORK}.safetensors", f"zoo/stored/{NETWORK}.nnc"),
 )
