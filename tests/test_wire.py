@@ -90,6 +90,7 @@ class ObligingScalar(np.float32):
         ({1, 2}, "a set"),
         (iter([1]), "a list_iterator"),
         (np.zeros(9 << 20), "too large"),
+        (np.zeros((10**9, 0)), "shape .* too large"),
     ],
 )
 def test_what_is_not_plain_is_refused_and_named(value, named):
@@ -131,11 +132,54 @@ def forged(tree, sizes, body=b""):
         forged({"dict": [[1]]}, []),
         forged({"dict": [[{"list": []}, 1]]}, []),
         forged(1.5, []),
+        forged(2**64, []),
+        forged(10**4000, []),
+        forged({"float": "0x1p99999999"}, []),
+        forged({"list": [None] * 20_000}, []),
+        forged({"list": [{"bytes": 0}, {"bytes": 0}]}, [8], b"12345678"),
+        forged({"list": [{"array": ["<f8", [1], 0]}] * 2}, [8], b"12345678"),
+        forged({"list": [{"bytes": 1}, {"bytes": 0}]}, [4, 4], b"12345678"),
+        forged({"bytes": True}, [0, 0]),
+        forged({"bytes": -1}, [8], b"12345678"),
+        forged(None, [8], b"12345678"),
+        forged({"array": ["<f8", [10**15, 0], 0]}, [0]),
+        forged({"dict": [[{"float": "nan"}, 1]]}, []),
+        forged({"dict": [[None, 1]]}, []),
+        forged({"dict": [[{"tuple": []}, 1]]}, []),
+        forged({"dict": 7}, []),
+        forged({"dict": [7]}, []),
+        forged({"array": 7}, []),
+        forged({"array": ["<f8", 7, 0]}, [8], b"12345678"),
+        forged({"array": [{}, [1], 0]}, [8], b"12345678"),
     ],
 )
 def test_a_forged_frame_is_named_not_believed(header, body):
     with pytest.raises(wire.WireError):
         wire.decode(header, body)
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda parts: (
+        st.lists(parts, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["array", "scalar", "bytes", "dict", "list", "tuple", "str", "float"]),
+            parts,
+            max_size=2,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(trees, st.lists(st.integers(0, 8), max_size=3), st.binary(max_size=20))
+def test_no_tree_whatever_crashes_the_reader(tree, sizes, body):
+    with contextlib.suppress(wire.WireError):
+        wire.decode(*forged(tree, sizes, body))
+
+
+def test_a_string_that_is_no_text_is_made_one():
+    assert wire.decode(*forged({"str": "a\ud800"}, [])) == "a?"
 
 
 @given(st.binary(max_size=60), st.binary(max_size=20))

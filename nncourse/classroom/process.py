@@ -2,8 +2,13 @@
 
 The judge talks to it over one socket pair, in frames of plain data. What the process prints goes
 nowhere; what it writes to the socket is read as a returned value at best. It gets no seed, no check
-and no environment. This bounds accidents and keeps marks honest; a wall around files and network is
-the business of the command that :func:`launch` starts.
+and no environment. The wall around files, processes and network is put up by
+:mod:`nncourse.classroom.sandbox`; what its memory may grow to in all, by
+:mod:`nncourse.classroom.memory_limit`.
+
+Every task starts a new process, so that none can leave anything to the next. Python with NumPy takes
+70 ms to start on an idle core and the walls 8 ms; a server that forks would save most of that, at
+the price of a process that outlives what it must not trust.
 """
 
 from __future__ import annotations
@@ -17,70 +22,118 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nncourse.classroom import sandbox as walls
 from nncourse.classroom import wire
 from nncourse.classroom.judge import Interruption
-from nncourse.classroom.lab import Lab, Task, not_plain_sentence
+from nncourse.classroom.lab import STANDARD, Lab, Task, not_plain_sentence
+from nncourse.classroom.memory_limit import memory_limit
 from nncourse.classroom.outcome import AnswerError, NotAnswered
 
 RUNNER = Path(__file__).with_name("runner.py")
+WIRE = Path(__file__).with_name("wire.py")
 START_SECONDS = 60.0  # for Python and NumPy to load on a busy machine; not the student's time
 
 
 @contextlib.contextmanager
-def student_process(source: str, task: Task, lab: Lab) -> Iterator[StudentProcess]:
+def student_process(
+    source: str, task: Task, lab: Lab, *, sandbox: str = "auto"
+) -> Iterator[StudentProcess]:
     """The function of ``task`` defined by ``source``, callable, as long as the context lasts.
+
+    sandbox  "auto": inside bubblewrap, or :class:`~nncourse.classroom.sandbox.SandboxMissing`;
+             "none": as a plain process with this user's rights
 
     Leaving the context kills the process and all that it started in its session.
     """
-    ours, theirs = socket.socketpair()
-    with ours, tempfile.TemporaryDirectory(prefix="answer-") as folder:
+    if sandbox != "none":
+        walls.require(sandbox)
+    with contextlib.ExitStack() as stack:
+        ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        limit = stack.enter_context(memory_limit(lab.memory_bytes))
         with theirs:
-            process = launch(theirs.fileno(), folder)
-        try:
-            student = StudentProcess(process, ours, lab.seconds)
-            student.load(
-                {
-                    "source": source,
-                    "function": task.name,
-                    "packages": list(task.packages),
-                    "off_limits": list(task.off_limits),
-                    "memory_bytes": lab.memory_bytes,
-                    "seconds": lab.seconds,
-                }
-            )
-            yield student
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if sandbox == "none":
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="answer-"))
+                process = launch(theirs.fileno(), folder, prefix=limit.prefix)
+            else:
+                process = launch_inside(theirs.fileno(), task.packages, stack, prefix=limit.prefix)
+        stack.callback(_kill, process)
+        limit.watch(process)
+        student = StudentProcess(process, ours, lab, was_out_of_memory=limit.was_exceeded)
+        student.load(
+            {
+                "source": source.encode(),
+                "function": task.name,
+                "standard": sorted(STANDARD),
+                "packages": list(task.packages),
+                "off_limits": list(task.off_limits),
+                "memory_bytes": lab.memory_bytes,
+                "seconds": lab.seconds,
+            }
+        )
+        yield student
 
 
-def launch(descriptor: int, folder: str) -> subprocess.Popen[bytes]:
-    """The runner, started in a session of its own.
+def launch(descriptor: int, folder: str, *, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """The runner without a sandbox, in a session of its own.
 
     descriptor  its end of the socket pair; the only open file it inherits
     folder      empty, its working folder and home
-
-    Every start of a student's code passes here, so a sandbox wraps this one command.
+    prefix      words of a command that starts the command after it
     """
-    return subprocess.Popen(
-        [sys.executable, "-I", "-B", str(RUNNER), str(descriptor)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    return _started(
+        [*prefix, sys.executable, "-I", "-B", str(RUNNER), str(descriptor)],
+        (descriptor,),
         cwd=folder,
         env={
             "HOME": folder,
             "LANG": "C.UTF-8",
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         },
-        pass_fds=(descriptor,),
+    )
+
+
+def launch_inside(
+    descriptor: int,
+    packages: Sequence[str],
+    stack: contextlib.ExitStack,
+    *,
+    prefix: Sequence[str] = (),
+) -> subprocess.Popen[bytes]:
+    """The runner inside a new sandbox that lasts as long as ``stack``; arguments as in `launch`."""
+    runner = [f"{walls.RUNNER_FOLDER}/{RUNNER.name}", str(descriptor), walls.PACKAGES_FOLDER]
+    command = stack.enter_context(
+        walls.inside([*walls.python_words(), *runner], packages=packages, files=(RUNNER, WIRE))
+    )
+    return _started([*prefix, *command.words], (descriptor, *command.descriptors), env={})
+
+
+def _started(
+    words: Sequence[str],
+    descriptors: tuple[int, ...],
+    *,
+    env: dict[str, str],
+    cwd: str | None = None,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=cwd,
+        env=env,
+        pass_fds=descriptors,
         start_new_session=True,
     )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class StudentProcess:
@@ -91,13 +144,19 @@ class StudentProcess:
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], judge: socket.socket, seconds: float
+        self,
+        process: subprocess.Popen[bytes],
+        judge: socket.socket,
+        lab: Lab,
+        *,
+        was_out_of_memory: Callable[[], bool],
     ) -> None:
         self._process = process
         self._socket = judge
-        self._seconds = seconds
+        self._lab = lab
+        self._was_out_of_memory = was_out_of_memory
         self._deadline = time.monotonic() + START_SECONDS
-        self._left = seconds
+        self._left = lab.seconds
 
     def load(self, answer: dict[str, Any]) -> None:
         """Hand over the program once Python is up; then the student's time runs.
@@ -132,7 +191,7 @@ class StudentProcess:
             case {"kind": "not_plain", "text": str(text)}:
                 raise AnswerError(not_plain_sentence(text[:120]))
             case {"kind": "memory"}:
-                raise Interruption("out_of_memory", "the function ran out of memory")
+                raise self._too_large()
         raise self._broken()
 
     @contextlib.contextmanager
@@ -161,20 +220,19 @@ class StudentProcess:
             raise self._broken() from None
 
     def _read_exactly(self, count: int) -> bytes:
-        parts, missing = [], count
-        while missing:
+        received = bytearray()  # one block, however small the pieces it comes in
+        while len(received) < count:
             self._socket.settimeout(self._seconds_left())
             try:
-                part = self._socket.recv(min(missing, 1 << 20))
+                part = self._socket.recv(min(count - len(received), 1 << 20))
             except TimeoutError:
                 raise self._late() from None
             except OSError:
                 raise self._ended() from None
             if not part:
                 raise self._ended()
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+            received += part
+        return bytes(received)
 
     def _seconds_left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -185,22 +243,46 @@ class StudentProcess:
     def _late(self) -> Interruption:
         return Interruption(
             "timeout",
-            f"the function took longer than {self._seconds:g} s; look for a loop that does not end",
+            f"the function took longer than {self._lab.seconds:g} s; look for a loop that does not end",
+        )
+
+    def _too_large(self) -> Interruption:
+        return Interruption(
+            "out_of_memory",
+            f"the function needed more than {self._lab.memory_bytes >> 20} MiB of memory; look for "
+            "an array or a list that grows too large",
         )
 
     def _broken(self) -> Interruption:
-        return Interruption("crashed", "the function's process sent something else than a result")
+        return Interruption(
+            "crashed",
+            "the function's process sent something else than a result; let the function only "
+            "compute and return",
+        )
 
     def _ended(self) -> Interruption:
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return Interruption("crashed", "the function's process stopped talking to the grader")
+            return Interruption(
+                "crashed",
+                "the function closed its connection to the grader; let it only compute and return",
+            )
+        if code > 128:  # how bubblewrap and the shell pass on a signal
+            code = 128 - code
+        if self._was_out_of_memory():
+            return self._too_large()
         if code == -signal.SIGXCPU:
             return self._late()
-        if code == -signal.SIGKILL:
-            return Interruption(
-                "out_of_memory", "the function's process was killed, most likely for its memory"
-            )
-        how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return Interruption("crashed", f"the function ended its process ({how})")
+        how = _signal_name(-code) if code < 0 else f"exit status {code}"
+        return Interruption(
+            "crashed",
+            f"the function ended its process ({how}); run it in a fresh kernel and see where it ends",
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,14 +1,14 @@
 """The program inside a student's process: loads one answer, calls it when the judge asks.
 
-Run as a script: ``python -I runner.py FD``, where FD is the judge's end of a socket pair. It needs
-the standard library, NumPy and the file ``wire.py`` beside it. Nothing here is trusted: the judge
-reads plain data back and checks it again, so a student who takes this process over can say no more
-than a returned value could.
+Run as a script: ``python -I runner.py FD [PACKAGES]``, where FD is its end of a socket pair and
+PACKAGES a folder to import from. It needs the standard library, NumPy and the file ``wire.py``
+beside it. Nothing here is trusted: the judge reads plain data back and checks it again, so a
+student who takes this process over can say no more than a returned value could.
 
 It opens with ``{"kind": "started"}``. Messages from the judge: first ``{"source", "function",
-"packages", "off_limits", "memory_bytes", "seconds"}``, answered with ``{"kind": "ready"}``; then ``{"call": token, "inputs": tuple}``,
-answered with ``{"kind": "value" | "raised" | "not_answered" | "not_plain" | "memory", "call":
-token, ...}``.
+"standard", "packages", "off_limits", "memory_bytes", "seconds"}``, answered with ``{"kind":
+"ready"}``; then ``{"call": token, "inputs": tuple}``, answered with ``{"kind": "value" | "raised" |
+"not_answered" | "not_plain" | "memory", "call": token, ...}``.
 """
 
 from __future__ import annotations
@@ -24,18 +24,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
+if __name__ == "__main__":  # NumPy may lie in a folder that only the arguments name
+    sys.path += sys.argv[2:]
 
-# What an answer may import besides NumPy and the lab's own packages: nothing that opens files,
-# processes or connections, and nothing that compresses.
-# fmt: off
-STANDARD = frozenset((
-    "__future__", "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy",
-    "dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "io", "itertools",
-    "json", "math", "numbers", "operator", "random", "re", "statistics", "string", "struct",
-    "textwrap", "time", "types", "typing", "warnings",
-))
-# fmt: on
+import numpy as np
 
 
 def main(descriptor: int) -> None:
@@ -62,14 +54,20 @@ def main(descriptor: int) -> None:
             request = wire.receive(read_exactly)
             for array in _arrays(request["inputs"]):
                 array.setflags(write=False)
-            reply = _call(function, request["inputs"])
-            try:
-                frame = wire.encode({**reply, "call": request["call"]})
-            except wire.NotPlain as error:
-                frame = wire.encode(
-                    {"kind": "not_plain", "text": str(error), "call": request["call"]}
-                )
-            judge.sendall(frame)
+            judge.sendall(_reply(wire, function, request))
+
+
+def _reply(wire: Any, function: Any, request: Mapping[str, Any]) -> bytes:
+    """Frame with what ``function`` returns or raises for a request."""
+    frame: bytes
+    token = request["call"]
+    try:
+        frame = wire.encode({**_call(function, request["inputs"]), "call": token})
+    except wire.NotPlain as error:
+        frame = wire.encode({"kind": "not_plain", "text": str(error), "call": token})
+    except MemoryError:
+        frame = wire.encode({"kind": "memory", "call": token})
+    return frame
 
 
 def _load_wire() -> ModuleType:
@@ -83,17 +81,24 @@ def _load_wire() -> ModuleType:
 
 
 def _limit(answer: Mapping[str, Any]) -> None:
-    memory_bytes, seconds = answer["memory_bytes"], answer["seconds"]
-    for what, most in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, int(seconds) + 5),
-        (resource.RLIMIT_FSIZE, 1 << 20),
-        (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_CORE, 0),
+    cpu_seconds = int(answer["seconds"]) + 5
+    for what, most, hardest in (
+        (resource.RLIMIT_AS, answer["memory_bytes"], 0),
+        (resource.RLIMIT_CPU, cpu_seconds, 1),  # a signal that says why, a second before the kill
+        (resource.RLIMIT_FSIZE, 1 << 20, 0),
+        (resource.RLIMIT_NOFILE, 64, 0),
+        (resource.RLIMIT_NPROC, 0, 0),  # no process and no thread besides this one
+        (resource.RLIMIT_CORE, 0, 0),
     ):
         _, hard = resource.getrlimit(what)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        limits = (most, most + hardest)
+        if hard != resource.RLIM_INFINITY:
+            limits = (min(most, hard), min(most + hardest, hard))
+        try:
+            resource.setrlimit(what, limits)
+        except (ValueError, OSError):
+            if sys.platform == "linux":  # elsewhere there is no sandbox, and not every limit
+                raise
 
 
 def _load(answer: Mapping[str, Any]) -> Any:
@@ -101,10 +106,10 @@ def _load(answer: Mapping[str, Any]) -> Any:
     warnings.simplefilter("ignore")
     blocker: Any = _Blocker(answer["off_limits"], answer["packages"])
     sys.meta_path.insert(0, blocker)
-    guarded = {**vars(builtins), "__import__": _guard(answer["packages"], answer["off_limits"])}
+    guarded = {**vars(builtins), "__import__": _guard(answer)}
     namespace: dict[str, Any] = {"__name__": "answer", "__builtins__": guarded}
     try:
-        exec(compile(answer["source"], "answer", "exec"), namespace)
+        exec(compile(answer["source"].decode(), "answer", "exec"), namespace)
         return namespace[answer["function"]]
     except BaseException as error:
         failure = error
@@ -132,7 +137,9 @@ def _is_inside(name: str, prefixes: Sequence[str]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
-def _guard(packages: Sequence[str], off_limits: Sequence[str]) -> Any:
+def _guard(answer: Mapping[str, Any]) -> Any:
+    packages, off_limits, standard = answer["packages"], answer["off_limits"], answer["standard"]
+
     def guarded(
         name: str,
         caller: Mapping[str, Any] | None = None,
@@ -142,7 +149,7 @@ def _guard(packages: Sequence[str], off_limits: Sequence[str]) -> Any:
     ) -> Any:
         if _is_inside(name, off_limits) and not _is_inside(name, packages):
             raise ImportError(f"{name} is off limits here: the task is to write this yourself")
-        if name.split(".")[0] not in STANDARD and not _is_inside(name, ("numpy", *packages)):
+        if name.split(".")[0] not in standard and not _is_inside(name, ("numpy", *packages)):
             raise ImportError(f"{name} cannot be imported here: NumPy is what an answer needs")
         return builtins.__import__(name, caller, local, wanted, level)
 

@@ -7,7 +7,8 @@ this package.
 
 A frame is two little-endian uint32 (bytes of the header, bytes of the body), a JSON header and a
 body. Arrays and bytes lie in the body one after another; the header says what they are. Nothing is
-unpickled or evaluated, and no size is believed before the bytes are there.
+unpickled or evaluated, and no size is believed before the bytes are there. What is read obeys every
+rule that what is written obeys: a frame may come from a student's own writer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_BODY_BYTES = 1 << 26
 MAX_DEPTH = 8
 MAX_ITEMS = 10_000
+KEY_TYPES = (str, int)
+INTS = range(-(2**63), 2**64)
 NUMBER_TYPES = frozenset(
     np.dtype(code).newbyteorder("<").str for code in ("?", *"bhilBHIL", *"efd", *"FD")
 ) | {"<i8", "<u8"}
@@ -56,7 +59,7 @@ def to_plain(value: object) -> Any:
     nncourse.classroom.wire.NotPlain: an object
     """
     blobs: list[bytes] = []
-    return _read_tree(_write_tree(value, blobs, 0, [0]), blobs)
+    return _Reader(blobs).tree(_write_tree(value, blobs, 0, [0]))
 
 
 def encode(message: object) -> bytes:
@@ -87,8 +90,12 @@ def decode(header: bytes, body: bytes) -> Any:
         for size in sizes:
             blobs.append(body[start : start + size])
             start += size
-        return _read_tree(fields["tree"], blobs)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+        reader = _Reader(blobs)
+        tree = reader.tree(fields["tree"])
+        if reader.num_blobs != len(blobs):
+            raise WireError("bytes that belong to nothing")
+        return tree
+    except Exception as error:  # whatever a forger thinks of
         raise WireError(f"malformed frame: {type(error).__name__}") from None
 
 
@@ -114,7 +121,7 @@ def _write_tree(value: Any, blobs: list[bytes], depth: int, count: list[int]) ->
     if value is None or kind in (bool, str):
         return value if kind is not str else {"str": value.encode("utf-8", "replace").decode()}
     if kind is int:
-        if not -(2**63) <= value < 2**64:
+        if value not in INTS:
             raise NotPlain("an int beyond 64 bits")
         return value
     if kind is float:
@@ -134,7 +141,7 @@ def _write_tree(value: Any, blobs: list[bytes], depth: int, count: list[int]) ->
                 _write_tree(part, blobs, depth + 1, count),
             ]
             for key, part in value.items()
-            if type(key) in (str, int) or _refuse_key(key)
+            if type(key) in KEY_TYPES or _refuse_key(key)
         ]
         return {"dict": pairs}
     name = str(getattr(kind, "__name__", "thing"))[:60]
@@ -148,6 +155,8 @@ def _write_array(value: Any, blobs: list[bytes]) -> Any:
     little = value.dtype.newbyteorder("<")
     if little.str not in NUMBER_TYPES:
         raise NotPlain(f"a NumPy array of type {value.dtype}, which is not a number type"[:120])
+    if not _is_modest(value.shape):
+        raise NotPlain(f"a NumPy array of shape {value.shape}, which is too large"[:120])
     contiguous = np.ascontiguousarray(value, dtype=little)
     blobs.append(contiguous.tobytes())
     shape = [] if scalar else list(value.shape)
@@ -158,43 +167,67 @@ def _refuse_key(key: object) -> bool:
     raise NotPlain(f"a dict with a key of type {type(key).__name__}")
 
 
-def _read_tree(tree: Any, blobs: list[bytes], depth: int = 0) -> Any:
-    if depth > MAX_DEPTH:
-        raise WireError("nested too deeply")
-    if tree is None or type(tree) in (bool, int):
-        return tree
-    if type(tree) is not dict or len(tree) != 1:
+def _is_modest(shape: Sequence[int]) -> bool:
+    """Whether an array's axes stay within what fits a frame, those beside an empty axis too."""
+    return math.prod(max(length, 1) for length in shape) <= MAX_BODY_BYTES
+
+
+class _Reader:
+    """Reads one tree; each blob once and in order, so that a small frame stays small in memory."""
+
+    def __init__(self, blobs: Sequence[bytes]) -> None:
+        self.num_blobs = 0  # that were used
+        self._blobs = blobs
+        self._num_items = 0
+
+    def tree(self, tree: Any, depth: int = 0) -> Any:
+        self._num_items += 1
+        if depth > MAX_DEPTH or self._num_items > MAX_ITEMS:
+            raise WireError("nested too deeply or of too many parts")
+        if tree is None or type(tree) is bool:
+            return tree
+        if type(tree) is int and tree in INTS:
+            return tree
+        if type(tree) is not dict or len(tree) != 1:
+            raise WireError("not a tree")
+        [(kind, content)] = tree.items()
+        if kind == "str" and type(content) is str:
+            return content.encode("utf-8", "replace").decode()
+        if kind == "float" and type(content) is str:
+            return float.fromhex(content)
+        if kind == "bytes":
+            return self._blob(content)
+        if kind in ("array", "scalar"):
+            return self._array(content, scalar=kind == "scalar")
+        if kind in ("list", "tuple") and type(content) is list:
+            parts = [self.tree(part, depth + 1) for part in content]
+            return parts if kind == "list" else tuple(parts)
+        if kind == "dict" and type(content) is list:
+            return {self._key(key, depth + 1): self.tree(part, depth + 1) for key, part in content}
         raise WireError("not a tree")
-    [(kind, content)] = tree.items()
-    if kind == "str" and type(content) is str:
-        return content
-    if kind == "float" and type(content) is str:
-        return float.fromhex(content)
-    if kind == "bytes":
-        return blobs[content]
-    if kind in ("array", "scalar"):
-        return _read_array(content, blobs, scalar=kind == "scalar")
-    if kind in ("list", "tuple") and type(content) is list:
-        parts = [_read_tree(part, blobs, depth + 1) for part in content]
-        return parts if kind == "list" else tuple(parts)
-    if kind == "dict" and type(content) is list:
-        return {
-            _read_tree(key, blobs, depth + 1): _read_tree(part, blobs, depth + 1)
-            for key, part in content
-        }
-    raise WireError("not a tree")
 
+    def _key(self, tree: Any, depth: int) -> Any:
+        key = self.tree(tree, depth)
+        if type(key) not in KEY_TYPES:
+            raise WireError("a dict with a key of another type")
+        return key
 
-def _read_array(content: Any, blobs: list[bytes], *, scalar: bool) -> Any:
-    name, shape, index = content
-    if name not in NUMBER_TYPES or len(shape) > 32 or (scalar and shape):
-        raise WireError("not an array of numbers")
-    if any(type(length) is not int or length < 0 for length in shape):
-        raise WireError("a shape of something else than counts")
-    dtype = np.dtype(name)
-    if math.prod(shape) * dtype.itemsize != len(blobs[index]):
-        raise WireError("a shape that does not fit its bytes")
-    flat = np.frombuffer(blobs[index], dtype=dtype)
-    if dtype.kind == "b":  # any other byte than 0 and 1 is no boolean
-        flat = flat.view(np.uint8) != 0
-    return flat[0] if scalar else flat.reshape(shape).copy()
+    def _blob(self, index: Any) -> bytes:
+        if type(index) is not int or index != self.num_blobs:
+            raise WireError("bytes out of order")
+        self.num_blobs += 1
+        return self._blobs[index]
+
+    def _array(self, content: Any, *, scalar: bool) -> Any:
+        name, shape, index = content
+        if name not in NUMBER_TYPES or len(shape) > 32 or (scalar and shape):
+            raise WireError("not an array of numbers")
+        if any(type(length) is not int or length < 0 for length in shape):
+            raise WireError("a shape of something else than counts")
+        blob, dtype = self._blob(index), np.dtype(name)
+        if math.prod(shape) * dtype.itemsize != len(blob) or not _is_modest(shape):
+            raise WireError("a shape that does not fit its bytes")
+        flat = np.frombuffer(blob, dtype=dtype)
+        if dtype.kind == "b":  # any other byte than 0 and 1 is no boolean
+            flat = flat.view(np.uint8) != 0
+        return flat[0] if scalar else flat.reshape(shape).copy()
