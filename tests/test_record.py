@@ -34,6 +34,14 @@ def test_a_table_is_read_back_value_for_value(tmp_path):
     )
 
 
+def test_truth_values_are_read_back_as_truth_values(tmp_path):
+    rows = [{"seed": seed, "intact": seed < 2, "ever": False} for seed in range(3)]
+    write(tmp_path, rows=rows)
+    pd.testing.assert_frame_equal(
+        record.results("Q2", folder=tmp_path), pd.DataFrame(rows), check_exact=True
+    )
+
+
 def test_the_note_says_how_the_table_was_made(tmp_path):
     write(tmp_path)
     note = record.provenance("Q2", folder=tmp_path)
