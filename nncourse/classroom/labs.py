@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from nncourse.classroom.checks import (
     codebooks_and_bit_budgets,
+    compute_without_decompressing,
     fine_tune_below_eight_bits,
     huffman_codec,
     prune_network,
@@ -25,6 +26,7 @@ LABS: Mapping[str, Lab] = MappingProxyType(
             prune_network.LAB,
             where_speed_goes.LAB,
             huffman_codec.LAB,
+            compute_without_decompressing.LAB,
         )
     }
 )
