@@ -9,15 +9,27 @@ from types import MappingProxyType
 import pandas as pd
 
 from nncourse.claims import (
+    casual_rounding,
     codebooks,
+    compressed_rows,
     compression,
+    concentration,
+    decoder_place,
+    equal_bytes,
+    leanness,
     lock_step,
     narrow,
+    native_bits,
     operations,
     precision,
+    random_access,
     rankings,
     redundancy,
+    regrown,
+    runs,
     shapes,
+    small_dense,
+    special_codecs,
     widths,
 )
 from nncourse.claims.verdict import Verdict
@@ -65,6 +77,18 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "P2": operations.four_fifths_of_operations_go,
         "P3": lock_step.five_times_fewer_three_times_faster,
         "P4": shapes.shape_trades_ratio_for_time,
+        "D1": special_codecs.habits_are_exploited,
+        "D2": random_access.everything_before,
+        "D3": concentration.flat_gains_little,
+        "D4": runs.runs_of_zeros,
+        "D5": compressed_rows.computed_as_it_is,
+        "D6": decoder_place.decoding_at_the_door,
+        "F1": leanness.lean_compresses_less,
+        "F2": regrown.regrown_beats,
+        "F3": small_dense.small_dense_is_as_good,
+        "F4": casual_rounding.survivors_were_redundant,
+        "F5": native_bits.native_beats_tuned,
+        "F6": equal_bytes.int4_is_suitable,
     }
 )
 
@@ -77,8 +101,8 @@ def verdict(claim: str, *, results: Path | None = None) -> Verdict:
 
     A claim without a rule or without a table is undecided, and the reason says which.
 
-    >>> verdict("F6").verdict
-    'undecided'
+    >>> verdict("F6").claim
+    'F6'
     """
     if claim not in CLAIMS:
         raise ValueError(f"claim is one of {', '.join(CLAIMS)}; got {claim!r}")
