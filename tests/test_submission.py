@@ -154,6 +154,46 @@ def test_a_cell_of_the_wrong_shape_is_left_out(answer, cell):
     assert answer(cell, "def f():\n    return 1").source == "def f():\n    return 1\n"
 
 
+def test_a_cell_without_end_is_left_out_and_named(answer):
+    found = answer("x = 1\n" * 20_000, "def f():\n    return 1")
+    assert found.note == "cell 1 holds more than 50000 characters"
+
+
+def test_statements_on_one_line_and_lines_ended_in_other_ways_are_told_apart(answer):
+    found = answer("a = 'ä'; b = 'ö'\r\nc = 3\rd = [4,\r5]", "def f():\n    return b, c, d")
+    namespace = {}
+    exec(found.source, namespace)
+    assert namespace["f"]() == ("ö", 3, [4, 5])
+    assert "ä" not in found.source
+
+
+def test_a_few_lines_for_the_shell_are_understood_and_a_thousand_are_not_tried(answer):
+    few = answer("x = !ls\n" * 20 + "def f():\n    return 5")
+    assert "return 5" in few.source
+    many = answer("x = !ls\n" * 1000, "def f():\n    return 1")
+    assert many.note.startswith("cell 1 cannot be parsed")
+
+
+TOO_MUCH = {
+    "more code than a lab could ask for": ["# code\n" * 7_000] * 7,
+    "more statements than a lab could ask for": ["a=1\n" * 2_000] * 3,
+    "more cells than a lab could ask for": ["x = 1"] * 2_001,
+}
+
+
+@pytest.mark.parametrize("cells", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_more_than_a_lab_could_ask_for_is_unreadable(tmp_path, cells):
+    with pytest.raises(Unreadable, match="with your answers and nothing else"):
+        read_notebook(write(tmp_path / "lab.ipynb", *cells))
+
+
+def test_json_that_becomes_a_million_objects_is_not_decoded(tmp_path):
+    path = tmp_path / "lab.ipynb"
+    path.write_bytes(b'{"cells": [' + b"[]," * 1_000_000 + b"[]]}")
+    with pytest.raises(Unreadable, match="clear its outputs"):
+        read_notebook(path)
+
+
 def test_lines_in_a_list_and_in_one_string_are_the_same(answer):
     as_list = {"cell_type": "code", "source": ["def f():\n", "    return 1"]}
     assert answer(as_list).source == answer("def f():\n    return 1").source

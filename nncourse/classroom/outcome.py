@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ Check = Callable[[Student, np.random.Generator], Iterator["Outcome"]]
 
 class AnswerError(Exception):
     """The student's function gave no plain data: it raised, or returned something else."""
+
+
+class CheckFailed(AssertionError):
+    """An answer is not right yet; shown to the student as sentences instead of a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
 
 
 class NotAnswered(AnswerError):
@@ -84,6 +92,8 @@ def short(value: Any, *, most: int = 200) -> str:
 
     >>> short(np.arange(3, dtype=np.int8)), short(b"ab")
     ('array([0, 1, 2], int8)', "b'ab'")
+    >>> short({"a": bytes(10**6)}, most=30)
+    "{'a': b'\\\\x00\\\\x00\\\\x00\\\\x00..."
     """
     if isinstance(value, np.ndarray):
         if value.size <= 16:
@@ -96,6 +106,9 @@ def short(value: Any, *, most: int = 200) -> str:
         inside += ", ..." if len(value) > 8 else ""
         comma = "," if len(value) == 1 and isinstance(value, tuple) else ""
         text = f"[{inside}]" if isinstance(value, list) else f"({inside}{comma})"
+    elif isinstance(value, dict):
+        inside = ", ".join(f"{short(k)}: {short(part)}" for k, part in islice(value.items(), 8))
+        text = f"{{{inside}{', ...' if len(value) > 8 else ''}}}"
     elif isinstance(value, np.generic):
         text = f"{value.item()!r} ({value.dtype})"
     elif isinstance(value, str | bytes):

@@ -111,6 +111,8 @@ def pruned_codes(rng: np.random.Generator, density: float) -> NDArray[np.uint8]:
 
 def _integers(value: Any, what: str) -> NDArray[np.int64]:
     if isinstance(value, list | tuple) and all(type(part) is int for part in value):
+        if not all(-(2**63) <= part < 2**63 for part in value):
+            raise NotADictionary(f"{what} hold a number beyond 64 bits")
         value = np.array(value, dtype=np.int64)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or value.ndim != 1:
         raise NotADictionary(f"{what} are no integers in a row")
