@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nncourse.classroom import commands as classroom
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command line ``nncourse ARGUMENTS``.
@@ -40,12 +42,14 @@ def _parser() -> argparse.ArgumentParser:
 
     data = command("data", _data, "fetch the data sets, hash-checked, into the cache")
     data.add_argument("action", choices=["fetch"])
-    data.add_argument("names", nargs="+", metavar="NAME", help="mnist, fashion-mnist")
+    data.add_argument("names", nargs="+", metavar="NAME", help="mnist, fashion-mnist, shakespeare")
     data.add_argument("--folder", type=Path, help="read the files from here instead")
 
     train = command("train", _train, "train a network of the zoo and store its checkpoint")
     train.add_argument(
-        "name", metavar="NETWORK", help="lenet-300-100, lenet-5, resnet-8, mobilenet-10"
+        "name",
+        metavar="NETWORK",
+        help="lenet-300-100, lenet-5, resnet-8, mobilenet-10, char-transformer",
     )
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--folder", type=Path, help="where to store it (default: the package)")
@@ -90,20 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("claims", _claims, "print every claim with the verdict its recorded table gives")
 
-    release = command("release", _release, "derive the labs from the solutions")
-    release.add_argument("--solutions", type=Path, default=Path("solutions"))
-    release.add_argument("--labs", type=Path, default=Path("labs"))
-
-    check = command("check", _check, "run the public checks of a lab notebook")
-    check.add_argument("notebook", type=Path, metavar="LAB.ipynb")
-
-    grade = command(
-        "grade", _grade, "grade a folder of submissions: SUBMISSIONS/<student>/<lab>.ipynb"
-    )
-    grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS")
-    grade.add_argument("--out", type=Path, default=Path("grades.csv"), metavar="grades.csv")
-    grade.add_argument("--seed", type=int, help="secret seed of an earlier run, to grade it again")
-    grade.add_argument("--jobs", type=int, help="submissions graded at a time (default: the cores)")
+    classroom.add(command)
 
     fuzz = command("fuzz", _fuzz, "damage streams of every codec and see what its decoder does")
     fuzz.add_argument("--streams", type=int, default=100_000, metavar="N", help="for each codec")
@@ -113,10 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "what",
         nargs="?",
-        choices=["all", "codecs"],
+        choices=["all", "codecs", "classroom"],
         default="all",
-        help="codecs: sizes and speeds of the codecs against their targets",
+        help="codecs: sizes and speeds against their targets; classroom: submissions a minute",
     )
+    bench.add_argument("--submissions", type=int, default=200, help="classroom: of all kinds")
+    bench.add_argument("--ordinary", type=int, default=20, help="classroom: against nbgrader")
+    bench.add_argument("--kills", type=int, default=3, help="classroom: of the run, on the way")
     bench.add_argument(
         "--no-notebooks", dest="notebooks", action="store_false", help="leave out chapters and labs"
     )
@@ -124,16 +118,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from nncourse.zoo import datasets
+    from nncourse.zoo import characters, datasets
 
     for name in options.names:
-        print(f"{name}: {datasets.fetch(name, folder=options.folder)}")
+        if name == characters.NAME:
+            print(f"{name}: {characters.fetch(folder=options.folder)}")
+        else:
+            print(f"{name}: {datasets.fetch(name, folder=options.folder)}")
     return 0
 
 
 def _train(options: argparse.Namespace) -> int:
-    from nncourse.zoo import checkpoints
+    from nncourse.zoo import checkpoints, language_model
 
+    if options.name == language_model.NAME:
+        print(language_model.train_and_store(seed=options.seed, folder=options.folder))
+        return 0
     print(checkpoints.train_and_store(options.name, seed=options.seed, folder=options.folder))
     return 0
 
@@ -219,27 +219,6 @@ def _claims(options: argparse.Namespace) -> int:
     return 0
 
 
-def _release(options: argparse.Namespace) -> int:
-    from nncourse.classroom import release
-
-    for path in release.release_all(options.solutions, options.labs):
-        print(path)
-    return 0
-
-
-def _check(options: argparse.Namespace) -> int:
-    from nncourse.classroom import report
-
-    return report.main(options.notebook)
-
-
-def _grade(options: argparse.Namespace) -> int:
-    from nncourse.classroom import grade
-
-    grade.grade(options.submissions, options.out, seed=options.seed, jobs=options.jobs)
-    return 0
-
-
 def _fuzz(options: argparse.Namespace) -> int:
     from nncourse import fuzz
 
@@ -251,6 +230,12 @@ def _bench(options: argparse.Namespace) -> int:
         from nncourse import bench_codecs
 
         return bench_codecs.main()
+    if options.what == "classroom":
+        from nncourse import bench_classroom
+
+        return bench_classroom.main(
+            submissions=options.submissions, ordinary=options.ordinary, kills=options.kills
+        )
     from nncourse import bench
 
     return bench.main(notebooks=options.notebooks)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -48,10 +49,12 @@ SMALL = Lab(
 
 @pytest.fixture
 def outcome(tmp_path):
-    def of(*sources, lab=SMALL):
+    def of(*sources, lab=SMALL, sandbox="auto"):
         path = tmp_path / "lab.ipynb"
         path.write_text(cells("import numpy as np", *sources), encoding="utf-8")
-        return grade_task(read_notebook(path), lab.tasks[0], lab, student="s", seed=SECRET)
+        return grade_task(
+            read_notebook(path), lab.tasks[0], lab, student="s", seed=SECRET, sandbox=sandbox
+        )
 
     return of
 
@@ -209,6 +212,7 @@ def has_ended(pid):
     return False
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="of other users, the limits stop a second process")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look")
 def test_the_processes_of_a_submission_are_gone_afterwards(outcome, tmp_path):
     note = tmp_path / "pid"
@@ -221,12 +225,14 @@ def test_the_processes_of_a_submission_are_gone_afterwards(outcome, tmp_path):
         "        time.sleep(600)\n"
         f"    with open({str(note)!r}, 'w') as file:\n"
         "        file.write(str(child))\n"
-        "    return 2 * x"
+        "    return 2 * x",
+        sandbox="none",  # with walls there is no second process to begin with
     )
     assert has_ended(int(note.read_text()))
 
 
 MESSAGES = {
+    "it raised ImportError; this is the core of the task, so the mark is 0; scipy.stats is not there": "import scipy.stats\ndef f(x):\n    return scipy.stats",
     "not answered": "def f(x):\n    raise NotImplementedError('your code here')",
     "0 of 1 properties hold; missed first: a right answer doubles; it raised ZeroDivisionError": "def f(x):\n    return x // 1 / 0 / int(0) if 1 // 0 else 0",
     "it returned a set; expected plain": "def f(x):\n    return {1}",

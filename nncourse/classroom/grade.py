@@ -1,174 +1,194 @@
-"""Marks of a folder of submissions, as a table with one row for each student, lab and task.
+"""Marks of a folder of submissions, as a table with one row for each student, lab and part.
 
-A status is not a mark: what could not be graded keeps its mark empty, and says why.
+Every result is in a journal before the next one counts. A run that is killed and started again goes
+on where it was; a run after a check was mended grades what that check marks and nothing else.
 """
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 import os
-import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from nncourse.classroom.judge import CheckFault, Interruption, Judgement, judge
-from nncourse.classroom.lab import Lab, Task, is_off_limits
+from nncourse.classroom.journal import Journal
+from nncourse.classroom.lab import Lab
 from nncourse.classroom.labs import LABS
-from nncourse.classroom.process import student_process
-from nncourse.classroom.submission import (
-    Answer,
-    MissingTask,
-    Notebook,
-    Unreadable,
-    find_answer,
-    read_notebook,
-)
+from nncourse.classroom.marking import grade_notebook, grade_task
+from nncourse.classroom.parcel import Parcel, code_of, grade_parcel, pack
+from nncourse.classroom.rows import Row, write_rows
+from nncourse.classroom.sandbox import require
+from nncourse.classroom.workers import done_of, workers
 
-STATUSES = (
-    "graded",
-    "timeout",
-    "crashed",
-    "out_of_memory",
-    "unreadable",
-    "missing_task",
-    "grader_fault",
-)
+__all__ = ["Change", "Row", "grade", "grade_notebook", "grade_task", "journal_of", "write_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One task of one student."""
+class Change:
+    """A part of a submission whose row is another one than before."""
 
-    student: str
-    lab: str
-    task: str
-    status: str
-    mark: float | None  # None unless graded
-    max_mark: float
-    message: str  # one line
+    before: Row
+    after: Row
 
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {self.status!r}.")
-        if (self.mark is not None) != (self.status == "graded"):
-            raise ValueError(
-                f"mark is given exactly when the status is graded, got {self.mark} with "
-                f"{self.status}."
-            )
+    def __str__(self) -> str:
+        old, new = (
+            "no mark" if row.mark is None else f"{row.mark:g}" for row in (self.before, self.after)
+        )
+        where = f"{self.after.student}, {self.after.lab}, {self.after.task}"
+        what = f"{self.before.status} {old} -> {self.after.status} {new}"
+        return f"{where}: {what} ({self.after.message})"
 
 
 def grade(
-    submissions: Path, out: Path, *, seed: int | None = None, jobs: int | None = None
+    submissions: Path,
+    out: Path,
+    *,
+    seed: int | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    sandbox: str = "auto",
+    journal: Path | None = None,
+    again: Collection[str] = (),
+    report: Callable[[Change], None] | None = None,
 ) -> list[Row]:
-    """Rows of every student's tasks, sorted by student and lab; also written to ``out`` as CSV.
+    """Rows of every student's parts, sorted by student and lab; also written to ``out`` as CSV.
 
     submissions  folder with ``<student>/<lab>.ipynb``; names that start with a dot are passed over
     out          the CSV file, replaced in one step when all is graded
-    seed         secret seed of the checks' inputs; drawn and printed when None
+    seed         secret seed of the checks' inputs; the journal's, or a new one, when None
     jobs         submissions graded at a time; the number of processor cores when None
+    scheduler    address of a Dask scheduler whose workers grade instead
+    sandbox      auto or none
+    journal      what earlier runs found and this one goes on with; beside ``out`` when None
+    again        statuses whose rows are graded again, such as ``timeout`` after a slow night
+    report       called with each row that is another one than before
 
     A lab counts as set as soon as one student handed it in; a student without its file gets
-    ``missing_task`` for each of its tasks.
+    ``missing_task`` for each of its parts. A ``grader_fault`` is always graded again.
     """
     if seed is not None and seed < 0:
         raise ValueError(f"seed is not negative, got {seed}. Use the one that grading printed.")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs is at least 1, got {jobs}. Leave it out for one per core.")
+    require(sandbox)
     handed_in = _handed_in(submissions)
-    drawn = secrets.randbits(62) if seed is None else seed
     rows: list[Row] = []
-    with (
-        ThreadPoolExecutor(max_workers=jobs or os.cpu_count() or 1) as pool,
-        tqdm(total=len(handed_in), desc="grading", unit="notebook", disable=None) as bar,
-    ):
-        running = [
-            pool.submit(grade_notebook, path, lab, student=path.parent.name, seed=drawn)
-            for path, lab in handed_in
-        ]
-        try:
-            for done in as_completed(running):
-                rows += done.result()
+    with Journal(journal or journal_of(out)) as kept:
+        before = dict(kept.latest)
+        kept.begin(_chosen_seed(seed, kept))
+        run = _Run(kept, sandbox=sandbox, again={*again, "grader_fault"})
+        bar = tqdm(total=len(handed_in), desc="grading", unit="notebook", disable=None)
+        with bar, workers(jobs=jobs, scheduler=scheduler) as (executor, width):
+            parcels = run.parcels(handed_in, bar)
+            for parcel, result in done_of(_graded, parcels, executor, width):
+                run.take(parcel, result)
                 bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    order = {(lab.name, task.name): i for lab in LABS.values() for i, task in enumerate(lab.tasks)}
+        rows = run.rows
+        counted = (
+            f"graded with seed {kept.seed}, which is secret: {run.num_graded} results, and "
+            f"{len(rows) - run.num_graded} from {kept.path.name}"
+        )
+    order = {(lab.name, part.name): i for lab in LABS.values() for i, part in enumerate(lab.parts)}
     rows.sort(key=lambda row: (row.student, row.lab, order[row.lab, row.task]))
     write_rows(rows, out)
-    if seed is None:
-        print(f"graded with seed {drawn}; to grade again with the same inputs: --seed {drawn}")
+    for row in rows:
+        old = before.get((row.student, row.lab, row.task))
+        if report is not None and old is not None and _told(old) != _told(row):
+            report(Change(before=old, after=row))
+    print(counted)
     return rows
 
 
-def grade_notebook(path: Path, lab: Lab, *, student: str, seed: int) -> list[Row]:
-    """Rows of the notebook at ``path``, one for each task of ``lab``."""
-    try:
-        if not os.path.lexists(path):
-            raise MissingTask(_missing_file(path))
-        notebook = read_notebook(path)
-    except Unreadable as error:
-        return [_row(student, lab, task, "unreadable", str(error)) for task in lab.tasks]
-    except MissingTask as error:
-        return [_row(student, lab, task, "missing_task", str(error)) for task in lab.tasks]
-    except Exception as error:
-        return [_row(student, lab, task, "grader_fault", _fault(error)) for task in lab.tasks]
-    return [grade_task(notebook, task, lab, student=student, seed=seed) for task in lab.tasks]
+def journal_of(out: Path) -> Path:
+    """The journal that goes with the table ``out``."""
+    return Path(out).with_suffix(".journal")
 
 
-def grade_task(
-    notebook: Notebook,
-    task: Task,
-    lab: Lab,
-    *,
-    student: str,
-    seed: int,
-    explain: Callable[[Judgement], str] = lambda found: "",
-) -> Row:
-    """Row of one task, whose function runs in a process of its own.
+class _Run:
+    """What one call of :func:`grade` has so far."""
 
-    explain  more words for the message; inputs of a secret seed do not belong in it
-    """
-    try:
-        answer = find_answer(notebook, task.name)
-        if forbidden := sorted(name for name in answer.imports if is_off_limits(name, task)):
-            return _row(
-                student, lab, task, "graded", f"uses {forbidden[0]}, which is off limits", mark=0.0
-            )
-        with student_process(answer.source, task, lab) as function:
-            found = judge(task.name, task.check, function, seed=seed)
-    except MissingTask as error:
-        return _row(student, lab, task, "missing_task", str(error))
-    except Interruption as error:
-        return _row(student, lab, task, error.status, error.message)
-    except CheckFault as error:
-        return _row(student, lab, task, "grader_fault", str(error))
-    except Exception as error:
-        return _row(student, lab, task, "grader_fault", _fault(error))
-    mark = round(task.points * found.fraction, 4)
-    return _row(student, lab, task, "graded", _sentence(found, answer, explain(found)), mark=mark)
+    def __init__(self, journal: Journal, *, sandbox: str, again: Collection[str]) -> None:
+        self.rows: list[Row] = []
+        self.num_graded = 0
+        self._journal = journal
+        self._sandbox = sandbox
+        self._again = again
+
+    def parcels(self, handed_in: list[tuple[Path, Lab]], bar: Any) -> Iterator[Parcel]:
+        """What is left to grade; rows known already are taken on the way."""
+        seed = self._journal.seed
+        assert seed is not None
+        code = {lab.name: code_of(lab) for _, lab in handed_in}
+        for path, lab in handed_in:
+            parcel = pack(path.parent, lab, seed=seed, sandbox=self._sandbox, code=code[lab.name])
+            self._take_unread(path, lab, {part.name for part in lab.parts} - parcel.keys.keys())
+            known = {name: self._journal.known(key) for name, key in parcel.keys.items()}
+            good = {
+                name: row for name, row in known.items() if row and row.status not in self._again
+            }
+            self.rows += good.values()
+            keys = {name: key for name, key in parcel.keys.items() if name not in good}
+            if keys:
+                yield dataclasses.replace(parcel, keys=keys)
+            else:
+                bar.update()
+
+    def take(self, parcel: Parcel, result: list[Row] | Exception) -> None:
+        """Keep what came back for a parcel; a worker that failed is a fault of the grader."""
+        if isinstance(result, Exception):
+            message = f"the worker failed ({type(result).__name__}: {result}); grade this one again"
+            points = {part.name: part.points for part in LABS[parcel.lab].parts}
+            result = [
+                Row(
+                    student=parcel.student,
+                    lab=parcel.lab,
+                    task=name,
+                    status="grader_fault",
+                    mark=None,
+                    max_mark=points[name],
+                    message=" ".join(message.split())[:500],
+                )
+                for name in parcel.keys
+            ]
+        self._journal.add((parcel.keys[row.task], row) for row in result)
+        self.rows += result
+        self.num_graded += len(result)
+
+    def _take_unread(self, path: Path, lab: Lab, names: Collection[str]) -> None:
+        """Rows of parts whose file is missing or cannot be read, told anew by every run."""
+        student, seed = path.parent.name, self._journal.seed or 0
+        rows = grade_notebook(path, lab, student=student, seed=seed, only=names)
+        new = [r for r in rows if self._journal.latest.get((r.student, r.lab, r.task)) != r]
+        if new:
+            self._journal.add(("", row) for row in new)
+        self.rows += rows
+        self.num_graded += len(new)
 
 
-def write_rows(rows: Iterable[Row], out: Path) -> None:
-    """Write ``rows`` to the CSV file ``out``, UTF-8, in one step: never half a table."""
-    out = Path(out)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(field.name for field in fields(Row))
-            for row in rows:
-                mark = "" if row.mark is None else f"{row.mark:g}"
-                known = (row.student, row.lab, row.task, row.status)
-                writer.writerow([*known, mark, f"{row.max_mark:g}", row.message])
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+def _graded(parcel: Parcel) -> list[Row]:
+    """Rows of a parcel, on whichever machine this runs."""
+    lab = LABS[parcel.lab]
+    if code_of(lab) != parcel.code:
+        raise RuntimeError("this worker has another version of nncourse than the one that asks it")
+    if parcel.sandbox != "none":  # the warning about that stands where the run began
+        require(parcel.sandbox)
+    return grade_parcel(parcel, lab)
+
+
+def _chosen_seed(seed: int | None, journal: Journal) -> int:
+    if seed is not None:
+        return seed
+    return secrets.randbits(62) if journal.seed is None else journal.seed
+
+
+def _told(row: Row) -> tuple[str, float | None, str]:
+    return row.status, row.mark, row.message
 
 
 def _handed_in(submissions: Path) -> list[tuple[Path, Lab]]:
@@ -180,7 +200,7 @@ def _handed_in(submissions: Path) -> list[tuple[Path, Lab]]:
     students = sorted(
         folder
         for folder in submissions.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
+        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith(".")
     )
     set_labs = [
         lab
@@ -197,44 +217,3 @@ def _handed_in(submissions: Path) -> list[tuple[Path, Lab]]:
             if stray.stem not in LABS:
                 print(f"passed over: {folder.name}/{stray.name} is no lab", file=sys.stderr)
     return [(folder / f"{lab.name}.ipynb", lab) for folder in students for lab in set_labs]
-
-
-def _missing_file(path: Path) -> str:
-    others = sorted(other.name for other in path.parent.glob("*.ipynb"))
-    hint = f"; found {', '.join(others[:3])}: rename it if it is this lab" if others else ""
-    return f"no file {path.name}{hint}"
-
-
-def _row(
-    student: str, lab: Lab, task: Task, status: str, message: str, *, mark: float | None = None
-) -> Row:
-    printable = "".join(c if c.isprintable() else " " for c in message)
-    return Row(
-        student=student,
-        lab=lab.name,
-        task=task.name,
-        status=status,
-        mark=mark,
-        max_mark=task.points,
-        message=" ".join(printable.split())[:500],
-    )
-
-
-def _sentence(found: Judgement, answer: Answer, explanation: str) -> str:
-    """What the student reads; of secret cases the property's name and the kind of error only."""
-    parts = [f"{found.num_passed} of {len(found.properties)} properties hold"]
-    if found.not_answered:
-        parts = ["not answered"]
-    elif found.first_failure is not None:
-        parts.append(f"missed first: a right answer {found.first_failure.property}")
-        if raised := re.match(r"raised (\w{1,60}):", found.first_failure.got):
-            parts.append(f"it raised {raised[1]}")
-        elif found.first_failure.got.startswith("returned "):
-            parts.append(f"it {found.first_failure.got}")
-        if not found.properties[0][1]:
-            parts.append("this is the core of the task, so the mark is 0")
-    return "; ".join([*parts, *(part for part in (explanation, answer.note) if part)])
-
-
-def _fault(error: BaseException) -> str:
-    return f"the grader failed ({type(error).__name__}: {error}); grade this one again"

@@ -20,18 +20,24 @@ from typing import Any
 
 import numpy as np
 
+from nncourse.classroom.handed_in import HandedInFile
 from nncourse.classroom.judge import Judgement, judge
-from nncourse.classroom.outcome import AnswerError, Check, NotAnswered, Student
+from nncourse.classroom.outcome import AnswerError, Check, CheckFailed, NotAnswered, Student
+from nncourse.classroom.question import Question
 from nncourse.classroom.wire import NotPlain, to_plain
 
 PUBLIC_SEED = 0
 
-
-class CheckFailed(AssertionError):
-    """An answer is not right yet; shown to the student as sentences instead of a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return str(self).splitlines()
+# What an answer may import besides NumPy and the task's own packages: nothing that opens files,
+# processes or connections, and nothing that compresses.
+# fmt: off
+STANDARD = frozenset((
+    "__future__", "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy",
+    "dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "io", "itertools",
+    "json", "math", "numbers", "operator", "random", "re", "statistics", "string", "struct",
+    "textwrap", "time", "types", "typing", "warnings",
+))
+# fmt: on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +99,34 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """Tasks that are handed in as one notebook, and what an answer may use while it is graded."""
+    """Tasks that are handed in as one notebook, and what an answer may use while it is graded.
 
-    name: str  # of the notebook, without .ipynb
+    name          of the notebook, without .ipynb
+    tasks         functions, marked by program
+    seconds       of wall-clock time for one task, the judge's own not counted
+    memory_bytes  of address space for one task
+    questions     numbers that differ from student to student
+    files         handed in beside the notebook
+    essay_points  of the answer in words, marked by a person; 0 for none
+    """
+
+    name: str
     tasks: tuple[Task, ...]
-    seconds: float = 20.0  # of wall-clock time for one task, the judge's own not counted
-    memory_bytes: int = 2 << 30  # of address space for one task
+    seconds: float = 20.0
+    memory_bytes: int = 2 << 30
+    questions: tuple[Question, ...] = ()
+    files: tuple[HandedInFile, ...] = ()
+    essay_points: float = 2.0
 
     def __post_init__(self) -> None:
-        names = [task.name for task in self.tasks]
-        if not names or len(set(names)) != len(names):
+        names = [part.name for part in self.parts]
+        if not self.tasks or len(set(names)) != len(names):
             raise ValueError(f"tasks need different names, got {names} in {self.name}.")
+
+    @property
+    def parts(self) -> tuple[Task | Question | HandedInFile, ...]:
+        """All that is marked by program, one row of the table each."""
+        return (*self.tasks, *self.questions, *self.files)
 
     def task(self, name: str) -> Task:
         """The task called ``name``."""
@@ -152,6 +175,16 @@ def is_off_limits(module: str, task: Task) -> bool:
     (True, False)
     """
     return _is_inside(module, task.off_limits) and not _is_inside(module, task.packages)
+
+
+def may_import(module: str, task: Task) -> bool:
+    """Whether ``module`` is there for an answer to ``task`` while it is graded.
+
+    >>> plain = Task(name="f", points=1, check=lambda student, rng: iter(()), packages=("scipy.special",))
+    >>> [may_import(name, plain) for name in ("numpy.fft", "math", "scipy.special", "scipy", "os")]
+    [True, True, True, False, False]
+    """
+    return module.partition(".")[0] in STANDARD or _is_inside(module, ("numpy", *task.packages))
 
 
 def not_plain_sentence(what: str) -> str:

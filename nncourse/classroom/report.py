@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nncourse.classroom.grade import Row, grade_task
-from nncourse.classroom.judge import Judgement
 from nncourse.classroom.lab import PUBLIC_SEED
 from nncourse.classroom.labs import lab_of
+from nncourse.classroom.marking import grade_task, smallest_failure
+from nncourse.classroom.rows import Row
 from nncourse.classroom.submission import read_notebook
 
 
@@ -27,17 +27,17 @@ def check(notebook: Path) -> list[Row]:
     lab = lab_of(path.stem)
     content = read_notebook(path)
     return [
-        grade_task(content, task, lab, student="", seed=PUBLIC_SEED, explain=smallest_failure)
+        grade_task(
+            content,
+            task,
+            lab,
+            student="",
+            seed=PUBLIC_SEED,
+            explain=smallest_failure,
+            sandbox="none",  # the student's own code on the student's own machine
+        )
         for task in lab.tasks
     ]
-
-
-def smallest_failure(found: Judgement) -> str:
-    """The smallest failing case in a sentence, for public seeds only; empty when all holds."""
-    failure = found.first_failure
-    if failure is None or failure.not_answered:
-        return ""
-    return f"for {failure.inputs}: expected {failure.expected}, got {failure.got}"
 
 
 def table(rows: list[Row]) -> str:
