@@ -1,9 +1,10 @@
-"""Lab 06, "Write a Huffman codec": its seven tasks, under the names that the notebook uses."""
+"""Lab 06, "Write a Huffman codec": its seven tasks and a number, under the names that the notebook uses."""
 
 from __future__ import annotations
 
 from nncourse.classroom.checks.code_lengths import code_lengths, limited_lengths
 from nncourse.classroom.checks.codeword_streams import canonical_codes, decode, encode
+from nncourse.classroom.checks.noted_stream import stream_with_notes
 from nncourse.classroom.checks.restart_points import read_range
 from nncourse.classroom.checks.token_dictionary import make_dictionary
 from nncourse.classroom.lab import Lab
@@ -17,6 +18,7 @@ __all__ = [
     "limited_lengths",
     "make_dictionary",
     "read_range",
+    "stream_with_notes",
 ]
 
 LAB = Lab(
@@ -30,4 +32,5 @@ LAB = Lab(
         read_range,
         make_dictionary,
     ),
+    questions=(stream_with_notes,),
 )
