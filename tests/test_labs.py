@@ -8,23 +8,27 @@ import nbformat
 import pytest
 
 from nncourse.classroom import report
-from nncourse.classroom.grade import grade_notebook
+from nncourse.classroom.essays import BLANK
+from nncourse.classroom.gradebook import ESSAY
 from nncourse.classroom.labs import LABS
+from nncourse.classroom.marking import grade_notebook
+from nncourse.classroom.question import SOLVER
 from nncourse.classroom.release import MAY_RAISE, STUB, without_answers
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB_LIST = list(LABS.values())
 LAB_IDS = list(LABS)
+FUNCTIONS = [(lab, part) for lab in LAB_LIST for part in (*lab.tasks, *lab.questions)]
 SECRET = 20_251
 
 
 def marks(path, lab):
-    rows = grade_notebook(path, lab, student="s", seed=SECRET)
+    rows = grade_notebook(path, lab, student=SOLVER, seed=SECRET)
     return {row.task: (row.status, row.mark) for row in rows}
 
 
 def full(lab):
-    return {task.name: ("graded", task.points) for task in lab.tasks}
+    return {part.name: ("graded", part.points) for part in lab.parts}
 
 
 def edited(lab, target, edit):
@@ -44,14 +48,17 @@ def test_the_solution_earns_everything(lab):
 
 @pytest.mark.parametrize("lab", LAB_LIST, ids=LAB_IDS)
 def test_the_blank_lab_earns_nothing_and_is_told_so(lab):
-    rows = grade_notebook(ROOT / "labs" / f"{lab.name}.ipynb", lab, student="s", seed=SECRET)
+    rows = grade_notebook(ROOT / "labs" / f"{lab.name}.ipynb", lab, student=SOLVER, seed=SECRET)
+    rows = [row for row in rows if row.task not in {part.name for part in lab.files}]
     assert {(row.status, row.mark, row.message) for row in rows} == {
         ("graded", 0.0, "not answered")
     }
 
 
 @pytest.mark.parametrize(
-    ("lab", "name"), [(lab, task.name) for lab in LAB_LIST for task in lab.tasks]
+    ("lab", "name"),
+    [(lab, part.name) for lab, part in FUNCTIONS],
+    ids=[f"{lab.name}-{part.name}" for lab, part in FUNCTIONS],
 )
 def test_the_solution_with_one_answer_removed_loses_exactly_that(lab, name, tmp_path):
     def is_its_cell(source):
@@ -67,14 +74,14 @@ def test_the_solution_with_one_answer_removed_loses_exactly_that(lab, name, tmp_
 
 @pytest.mark.parametrize("lab", LAB_LIST, ids=LAB_IDS)
 def test_half_of_the_answers_earn_their_half(lab, tmp_path):
-    first_half = [task.name for task in lab.tasks[::2]]
+    first_half = [part.name for part in lab.parts[::2]]
 
     def edit(source):
         found = re.search(r"^def (\w+)\(", source, re.MULTILINE)
         return source if found and found[1] in first_half else without_answers(source)
 
     expected = {
-        task.name: ("graded", task.points if task.name in first_half else 0.0) for task in lab.tasks
+        part.name: ("graded", part.points if part.name in first_half else 0.0) for part in lab.parts
     }
     assert marks(edited(lab, tmp_path / "half.ipynb", edit), lab) == expected
 
@@ -96,13 +103,22 @@ def test_the_notebook_asks_for_every_task_and_says_its_points(lab):
         for cell in notebook.cells
         if cell.cell_type == "code" and "nbgrader" in cell.metadata and cell.metadata.nbgrader.grade
     }
-    for task in lab.tasks:
+    for task in (*lab.tasks, *lab.questions):
         slug = task.name.replace("_", "-")
         assert STUB in cells[slug].source
         assert cells[f"check-{slug}"].source == f"check.{task.name}({task.name})"
         assert MAY_RAISE in cells[f"check-{slug}"].metadata.tags
         assert graded[f"check-{slug}"] == task.points
-    assert len(graded) == len(lab.tasks)
+    assert len(graded) == len(lab.tasks) + len(lab.questions)
+
+
+@pytest.mark.parametrize("lab", LAB_LIST, ids=LAB_IDS)
+def test_the_answer_in_words_is_a_cell_that_students_may_edit(lab):
+    notebook = nbformat.read(ROOT / "labs" / f"{lab.name}.ipynb", as_version=4)
+    [answer] = [cell for cell in notebook.cells if cell.id == ESSAY]
+    assert answer.source == BLANK
+    named = answer.metadata.nbgrader
+    assert (named.points, named.grade, named.locked) == (lab.essay_points, True, False)
 
 
 @pytest.mark.parametrize("lab", LAB_LIST, ids=LAB_IDS)
@@ -130,7 +146,8 @@ def test_every_cell_that_is_not_tagged_runs_and_tagged_ones_fail_in_words(lab, f
         for output in cell.outputs
         if output.output_type == "error"
     }
-    names = {f"{task.name}: not answered yet." for task in lab.tasks}
+    parts = (*lab.tasks, *lab.questions)
+    names = {f"{part.name}: not answered yet." for part in parts}
     assert shown == (names if folder == "labs" else set())
 
 

@@ -130,6 +130,7 @@ def decode(student: Student, rng: np.random.Generator) -> Iterator[Outcome]:
     foreign = "raises ValueError at bits that are no word"
     yield refusal(foreign, student, b"\xff", np.array([0, 1]), 2)
     yield refusal(foreign, student, b"\x8f\xff", np.array([1, 2, 4]), 5)
+    yield refusal(foreign, student, b"\x8f\0", np.array([1, 2, 4]), 5)  # enough words behind it
     lengths = some_lengths(rng, 16)
     yield attempt("serves thousands of symbols", rng.integers(0, 16, 4000), lengths)
 

@@ -80,7 +80,7 @@ def restart_offsets(symbols: Any, lengths: Integers, every: int) -> tuple[Intege
     """Bits at which every ``every``-th symbol begins, and at which each symbol ends.
 
     >>> restart_offsets(np.array([0, 1, 0, 0]), np.array([1, 2]), 2)[0].tolist()
-    [0, 3]
+    [0, 3, 5]
     """
     ends = np.cumsum(lengths[symbols]).astype(np.int64)
     begins = ends - lengths[symbols]
