@@ -23,7 +23,7 @@ BUILD = BOOK / "_build"
 VENDOR = BOOK / "_assets" / "vendor"
 MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml", "input/tex", "input/mml", "ui", "a11y", "sre")
 ONLINE_KEYS = ("mathjax_path", "mathjax3_config", "nb_ipywidgets_js")
-SOURCES = ("*.py", "*.js", "*.css", "*.safetensors", "*.json", "*.csv")
+SOURCES = ("*.py", "*.js", "*.css", "*.safetensors", "*.nnc", "*.json", "*.csv")
 
 
 def main() -> int:

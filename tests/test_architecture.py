@@ -22,6 +22,7 @@ ROWS: dict[str, int] = {
             "figures",
             "classroom",
             "bench",
+            "bench_classroom",
             "bench_codecs",
             "unchecked_huffman",
             "compress",

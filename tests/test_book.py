@@ -16,9 +16,14 @@ import numpy as np
 import pytest
 import yaml
 
+from nncourse.experiments.weight_codes import codes_of
+from nncourse.figures.access import AccessFigure
 from nncourse.figures.bits import BitsFigure
+from nncourse.figures.formats import FormatsFigure
 from nncourse.figures.grid import numbers
 from nncourse.figures.lanes import LanesFigure
+from nncourse.figures.prefix_tree import PRESETS, PrefixTreeFigure, code_table
+from nncourse.pruners.masks import magnitude_mask
 from nncourse.zoo.checkpoints import load_pretrained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +92,7 @@ def test_every_figure_of_a_chapter_is_on_its_page(path, missing):
         missing(relative(page), "make book")
     html = page.read_text(encoding="utf-8")
     for cell in nbformat.read(path, as_version=4).cells:
-        if "mystnb" in cell.metadata:
+        if "image" in cell.metadata.get("mystnb", {}):
             assert f'alt="{cell.metadata["mystnb"]["image"]["alt"]}"' in html
 
 
@@ -224,6 +229,8 @@ def pages():
 GRIDS = "quantization/uniform_grids.html"
 FORMATS = "quantization/formats_and_their_price.html"
 SPEED = "pruning/missing_speed.html"
+HUFFMAN = "coding/huffman.html"
+SPARSE = "coding/sparse_formats.html"
 
 
 @pytest.mark.browser
@@ -386,6 +393,105 @@ def test_the_bits_flip_without_a_kernel_and_agree_with_python(browser, site, fro
         figure.code = 0b0_1111_111
         assert_bits_as_in_python(page, figure)
         assert "Not a number" in drawn.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert visit.outside == []
+        assert visit.errors == []
+
+
+def assert_tree_as_in_python(page, figure):
+    for name, expected in figure.numbers().items():
+        said = float(page.locator(f".nntree [data-number={name}]").inner_text().split()[0])
+        assert said == pytest.approx(expected, abs=0.00051), name
+    for row in code_table(figure.counts):
+        word = page.locator(f".nntree [data-symbol={row['symbol']}] [data-cell=word]")
+        assert word.inner_text() == row["word"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from the file system"])
+def test_the_tree_grows_without_a_kernel_and_agrees_with_python(browser, site, from_disk):
+    address = (HTML / HUFFMAN).as_uri() if from_disk else site + HUFFMAN
+    with Visit(browser, address, width=390) as visit:
+        page, figure = visit.page, PrefixTreeFigure()
+        page.locator(".nntree").wait_for(timeout=20_000)
+        assert_tree_as_in_python(page, figure)
+        page.locator(".nntree [data-control=a]").press("ArrowRight")
+        figure.counts = [figure.counts[0] + 1, *figure.counts[1:]]
+        assert_tree_as_in_python(page, figure)
+        page.locator(".nntree [data-control=preset]").select_option("a pruned layer")
+        figure.counts = list(PRESETS["a pruned layer"])
+        assert_tree_as_in_python(page, figure)
+        page.locator(".nntree [data-control=joins]").press("Home")
+        page.locator(".nntree [data-control=step]").press("Enter")
+        assert "Join 1 of 5" in page.locator(".nntree [data-part=now]").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert visit.outside == []
+        assert visit.errors == []
+
+
+def assert_access_as_in_python(page, figure):
+    expected = figure.numbers()
+    for box in page.locator(".nnaccess [data-number]").all():
+        text, name = box.inner_text(), box.get_attribute("data-number")
+        percent = text.endswith("%")
+        said = float(text.rstrip("%").split()[0].replace(",", ""))
+        assert said == pytest.approx((100 if percent else 1) * expected[name], abs=0.051), name
+    now = page.locator(".nnaccess [data-part=now]").inner_text()
+    assert f"{expected['touched']:,.0f} bits" in now
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from the file system"])
+def test_reads_are_counted_without_a_kernel_and_agree_with_python(browser, site, from_disk):
+    address = (HTML / HUFFMAN).as_uri() if from_disk else site + HUFFMAN
+    weights = load_pretrained("lenet-5").conv2.weight.detach().numpy()
+    weights = weights.reshape(len(weights), -1)
+    pruned = codes_of(weights * magnitude_mask(weights, sparsity=0.8), "pruned")
+    figure = AccessFigure({"pruned": pruned, "8 bits": codes_of(weights, "int8")})
+    with Visit(browser, address, width=390) as visit:
+        page = visit.page
+        page.locator(".nnaccess").wait_for(timeout=20_000)
+        assert_access_as_in_python(page, figure)
+        page.locator(".nnaccess [data-control=spacing]").press("Home")
+        figure.spacing = 4
+        assert_access_as_in_python(page, figure)
+        page.locator(".nnaccess [data-control=item]").press("ArrowLeft")
+        figure.item -= 1
+        page.locator(".nnaccess [data-control=stream]").select_option("1")
+        figure.stream = 1
+        assert_access_as_in_python(page, figure)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert visit.outside == []
+        assert visit.errors == []
+
+
+def assert_formats_as_in_python(page, figure):
+    expected = figure.numbers()
+    for box in page.locator(".nnformats [data-number]").all():
+        text, name = box.inner_text(), box.get_attribute("data-number")
+        percent = text.endswith("%")
+        wanted = 100 * expected[name] if percent else expected[name]
+        within = 0.051 if percent else 0.00051
+        assert float(text.rstrip("%")) == pytest.approx(wanted, abs=within), name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from the file system"])
+def test_the_formats_cross_without_a_kernel_and_agree_with_python(browser, site, from_disk):
+    address = (HTML / SPARSE).as_uri() if from_disk else site + SPARSE
+    with Visit(browser, address, width=390) as visit:
+        page, figure = visit.page, FormatsFigure()
+        page.locator(".nnformats path[data-form]").first.wait_for(timeout=20_000)
+        assert page.locator(".nnformats [data-number]").count() == 6
+        assert_formats_as_in_python(page, figure)
+        for name, key, value in (
+            ("density", "ArrowRight", 0.12),
+            ("gap_bits", "End", 8),
+            ("columns", "ArrowRight", 4096),
+        ):
+            page.locator(f".nnformats [data-control={name}]").press(key)
+            setattr(figure, name, value)
+            assert_formats_as_in_python(page, figure)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert visit.outside == []
         assert visit.errors == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nncourse.claims import CLAIMS, Verdict, claims, judge, verdict
+from nncourse.claims import CLAIMS, Verdict, claims, judge, register, verdict
 from nncourse.claims.intervals import Interval, non_inferiority, paired_interval
 from nncourse.experiments import record
 
@@ -248,6 +248,15 @@ def test_a_gain_paid_for_with_accuracy_does_not_count():
     assert (found.verdict, found.statistic) == ("does not hold here", 0.0)
 
 
+def test_a_row_of_several_stages_together_counts_for_none_of_them():
+    alone = dict.fromkeys(["quantization", "pruning", "coding"], NO_OPERATIONS)
+    found = judge("W1", w1_table(**alone, **{"all three": ALL}))
+    assert (found.verdict, found.statistic) == ("does not hold here", 5.0)
+    together = dict.fromkeys(["quantization", "pruning", "coding"], ALL)
+    assert judge("W1", w1_table(**together, **{"all three": NO_OPERATIONS})).verdict == "holds"
+    assert "2.00 times smaller" in judge("W1", w1_table(**alone, **{"all three": ALL})).software
+
+
 def test_a_table_without_its_row_before_is_refused():
     table = w1_table(quantization=ALL)
     with pytest.raises(ValueError, match="'before'"):
@@ -292,18 +301,27 @@ def test_claims_lists_all_of_them_in_the_order_of_the_article():
     assert len(table) == 22
 
 
-def test_a_claim_without_experiment_or_table_is_undecided_and_says_why(tmp_path):
+@pytest.fixture
+def f3_without_rule(monkeypatch):
+    monkeypatch.setattr(register, "RULES", {k: v for k, v in register.RULES.items() if k != "F3"})
+
+
+def test_a_claim_without_experiment_or_table_is_undecided_and_says_why(tmp_path, f3_without_rule):
     assert "not written" in verdict("F3").reason
     empty = verdict("Q2", results=tmp_path)
     assert (empty.verdict, empty.statistic, empty.n) == ("undecided", None, 0)
     assert "nncourse experiment Q2" in empty.reason
 
 
-def test_an_unknown_claim_is_answered_with_the_choices():
+def test_an_unknown_claim_is_answered_with_the_choices(f3_without_rule):
     with pytest.raises(ValueError, match="W1, Q1"):
         verdict("Q99")
     with pytest.raises(ValueError, match="no rule yet"):
         judge("F3", pd.DataFrame())
+
+
+def test_every_claim_has_a_rule():
+    assert list(register.RULES) == list(CLAIMS)
 
 
 def test_a_verdict_comes_from_the_recorded_table(tmp_path):
